@@ -1,0 +1,31 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Three lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
+ * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `oracle` asks the engine.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["tests/{plan,components,scripts}/**/*.test.ts"],
+          testTimeout: 20_000,
+          onConsoleLog: (log) => {
+            throw new Error(`a test wrote to the console: ${log}`);
+          },
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["tests/integration/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});
