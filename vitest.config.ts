@@ -12,9 +12,7 @@ export default defineConfig({
           name: "unit",
           include: ["tests/{plan,components,scripts}/**/*.test.ts"],
           testTimeout: 20_000,
-          onConsoleLog: (log) => {
-            throw new Error(`a test wrote to the console: ${log}`);
-          },
+          setupFiles: ["tests/support/fail-on-console.ts"],
         },
       },
       {
