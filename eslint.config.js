@@ -29,7 +29,7 @@ export default defineConfig(
   globalIgnores(["node_modules/", ".tools/", "toolchain/", "benchmarks/", "coverage/"]),
   tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: true } },
+    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["*.config.js"] } } },
     plugins: { "import-x": importX, "@pulumi": pulumiPlugin },
     settings: { "import-x/resolver-next": [createTypeScriptImportResolver()] },
     rules: {
