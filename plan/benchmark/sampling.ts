@@ -1,0 +1,32 @@
+import { mean } from "simple-statistics";
+
+import type { GatedMetric, SpeedMetricName } from "../gates/thresholds.ts";
+import type { RequestSample, StartSample } from "./result.ts";
+
+/** Unit and direction of a speed metric. */
+export const speedMetrics: Record<SpeedMetricName, { readonly unit: string; readonly better: "higher" | "lower"; readonly label: string }> =
+  {
+    decode: { unit: "tok/s", better: "higher", label: "decode" },
+    prompt: { unit: "tok/s", better: "higher", label: "prompt" },
+    firstToken: { unit: "ms", better: "lower", label: "first token" },
+  };
+
+function valueOf(sample: RequestSample, metric: SpeedMetricName): number {
+  if (metric === "decode") return sample.decodeTokensPerSec;
+  return metric === "prompt" ? sample.promptTokensPerSec : sample.firstTokenMs;
+}
+
+/**
+ * One value per start for a gated metric: the mean of ln over that start's requests of the scenario. Starts are the sampling unit,
+ * because requests of one start share that start's luck. First turns of a conversation are left out: they reuse nothing.
+ * @throws {RangeError} if a start has no request of the scenario.
+ */
+export function startLevels(starts: readonly StartSample[], gated: Pick<GatedMetric, "scenario" | "metric">): number[] {
+  return starts.map((start, index) => {
+    const all = start.requests.filter((request) => request.scenario === gated.scenario);
+    const later = all.filter((request) => request.turn > 0);
+    const chosen = later.length > 0 ? later : all;
+    if (chosen.length === 0) throw new RangeError(`starts.${index}: no request of scenario ${JSON.stringify(gated.scenario)}`);
+    return mean(chosen.map((request) => Math.log(valueOf(request, gated.metric))));
+  });
+}

@@ -1,0 +1,73 @@
+import { exitCodeOf } from "./verdict.ts";
+import type { GateResult, MetricVerdict } from "./verdict.ts";
+
+const missing = "-";
+
+function number(value: number | null): string {
+  return value === null ? missing : value.toFixed(Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 10 ? 2 : 3);
+}
+
+function signed(value: number | null): string {
+  return value === null ? missing : `${value > 0 ? "+" : ""}${value.toFixed(2)} %`;
+}
+
+function limit(metric: MetricVerdict): string {
+  if (metric.limitPercent !== null) return signed(metric.limitPercent);
+  return metric.floor === null ? missing : `floor ${number(metric.floor)}`;
+}
+
+function row(metric: MetricVerdict): string[] {
+  const interval = metric.intervalPercent;
+  return [
+    metric.name,
+    `${number(metric.measured)}${metric.unit === "" ? "" : ` ${metric.unit}`}`,
+    number(metric.baseline),
+    signed(metric.differencePercent),
+    interval === null ? missing : `${signed(interval[0])} … ${signed(interval[1])}`,
+    limit(metric),
+    metric.verdict + (metric.note === undefined ? "" : ` (${metric.note})`),
+  ];
+}
+
+function table(rows: readonly string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  return rows
+    .map(
+      (cells) =>
+        "  " +
+        cells
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join("  ")
+          .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** One line: what was measured against what is allowed, for the metric that decided (the worst verdict first). */
+export function describeMetric(metric: MetricVerdict): string {
+  const measured = `${metric.name} ${number(metric.measured)}${metric.unit === "" ? "" : ` ${metric.unit}`}`;
+  const note = metric.note === undefined ? "" : ` (${metric.note})`;
+  if (metric.baseline === null) return `${measured}, ${limit(metric)}${note}`;
+  const interval = metric.intervalPercent;
+  const range = interval === null ? "" : ` (${signed(interval[0])} … ${signed(interval[1])})`;
+  return `${measured} against ${number(metric.baseline)}: ${signed(metric.differencePercent)}${range}, allowed ${limit(metric)}${note}`;
+}
+
+/** A gate's result as a table of one screen: verdict and reason first, then a row per metric, then where the evidence is. */
+export function formatGateResult(result: GateResult): string {
+  const compared = result.comparedWith;
+  const against =
+    compared === null
+      ? "nothing"
+      : compared.source === "floors"
+        ? `floors only: ${compared.name}`
+        : `${compared.source} ${compared.name}${compared.releaseId === null ? "" : ` of release ${compared.releaseId}`}`;
+  const head = `${result.gate} gate: ${result.verdict.toUpperCase()}${result.dryRun ? " (dry run: does not decide)" : ""} · ${result.reason}`;
+  const rows = [["metric", "measured", "baseline", "difference", "confidence interval", "allowed", "verdict"], ...result.metrics.map(row)];
+  return [
+    head,
+    `  release ${result.releaseId} · compared with ${against} · ${result.samples} samples in ${result.wallSec.toFixed(0)} s`,
+    ...(result.metrics.length === 0 ? [] : [table(rows)]),
+    `  evidence: ${result.evidence ?? "none could be kept"}${exitCodeOf(result) === 0 ? "" : " (npm run baseline -- show)"}`,
+  ].join("\n");
+}

@@ -1,0 +1,157 @@
+import { mean } from "simple-statistics";
+
+import { differenceOfMeans, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
+import type { Difference } from "./statistics.ts";
+import { combineVerdicts } from "./verdict.ts";
+import type { MetricVerdict, Verdict } from "./verdict.ts";
+
+/**
+ * One gated metric. `candidate` and `baseline` hold one value per server start, in the order measured: the mean of ln over that
+ * start's requests. `baselineSessions` says from how many separate measurements the baseline's starts come.
+ */
+export interface SpeedSamples {
+  readonly name: string;
+  readonly unit: string;
+  readonly better: "higher" | "lower";
+  readonly marginPercent: number;
+  readonly candidate: readonly number[];
+  readonly baseline: readonly number[];
+  readonly baselineSessions: number;
+}
+
+/** How the decision is made; `looks` are the numbers of starts at which it is allowed to decide, rising. */
+export interface SpeedDesign {
+  readonly alpha: number;
+  readonly looks: readonly number[];
+  readonly maxVariationPercent: number;
+  readonly sessionSpreadPercent: number;
+}
+
+/** `startsWanted` is how many starts in all the next decision needs; null when this one is final. */
+export interface SpeedDecision {
+  readonly verdict: Verdict;
+  readonly metrics: MetricVerdict[];
+  readonly startsWanted: number | null;
+}
+
+interface Look {
+  readonly verdict: Verdict;
+  readonly difference: Difference;
+  readonly half: number;
+  readonly variation: number;
+}
+
+/** Worst accepted difference of logarithms, signed as measured: negative where higher is better. */
+function limitOf(samples: SpeedSamples): number {
+  return samples.better === "higher" ? Math.log1p(-samples.marginPercent / 100) : Math.log1p(samples.marginPercent / 100);
+}
+
+/** What one look at the first `starts` starts says of one metric. */
+function lookAt(samples: SpeedSamples, starts: number, design: SpeedDesign, metricCount: number): Look {
+  const candidate = samples.candidate.slice(0, starts);
+  const sessionVariance = Math.log1p(design.sessionSpreadPercent / 100) ** 2 * (1 + 1 / samples.baselineSessions);
+  const difference = differenceOfMeans(candidate, samples.baseline, sessionVariance);
+  const share = design.alpha / design.looks.length;
+  const halfAt = (alpha: number): number => studentQuantile(1 - alpha, difference.degreesOfFreedom) * difference.standardError;
+  const gain = (difference.value - limitOf(samples)) * (samples.better === "higher" ? 1 : -1);
+  const variation = variationPercent(candidate);
+  const half = halfAt(share);
+  const isSteady = variation <= design.maxVariationPercent;
+  if (isSteady && gain > half) return { verdict: "passed", difference, half, variation };
+  if (isSteady && gain < -halfAt(share / metricCount)) return { verdict: "failed", difference, half, variation };
+  return { verdict: "inconclusive", difference, half, variation };
+}
+
+/** The first look that decides, else the latest one; fewer starts than the first look needs decide nothing. */
+function decideMetric(samples: SpeedSamples, design: SpeedDesign, metricCount: number): MetricVerdict {
+  const taken = samples.candidate.length;
+  const looks = design.looks.filter((look) => look <= taken);
+  let last: Look | undefined;
+  for (const starts of looks) {
+    last = lookAt(samples, starts, design, metricCount);
+    if (last.verdict !== "inconclusive") break;
+  }
+  const common = {
+    name: samples.name,
+    unit: samples.unit,
+    measured: Math.exp(mean([...samples.candidate])),
+    baseline: Math.exp(mean([...samples.baseline])),
+    limitPercent: percentOf(limitOf(samples)),
+    floor: null,
+  };
+  if (last === undefined)
+    return {
+      ...common,
+      differencePercent: null,
+      intervalPercent: null,
+      verdict: "inconclusive",
+      note: `${taken} of ${design.looks[0] ?? 0} starts`,
+    };
+  const note = last.variation > design.maxVariationPercent ? noiseNote(last.variation, design) : undefined;
+  return {
+    ...common,
+    differencePercent: percentOf(last.difference.value),
+    intervalPercent: [percentOf(last.difference.value - last.half), percentOf(last.difference.value + last.half)],
+    verdict: last.verdict,
+    ...(note === undefined ? {} : { note }),
+  };
+}
+
+function noiseNote(variation: number, design: SpeedDesign): string {
+  return `spread ${variation.toFixed(1)} % over starts, allowed ${design.maxVariationPercent} %`;
+}
+
+/**
+ * Non-inferiority of a candidate's speed in three outcomes. A metric passes when the whole confidence interval of its difference
+ * lies above the accepted worsening, fails when it lies below, and is undecided in between or while its starts spread too much.
+ *
+ * Each of the `looks` spends an equal part of `alpha`, so looking often does not raise the error (union bound). All metrics must
+ * pass, which needs no further correction for passing wrongly; that any one may fail does, so failing shares `alpha` over metrics.
+ * @throws {RangeError} if there is no metric, or a metric has fewer than two starts on either side when a look is due.
+ */
+export function decideSpeed(metrics: readonly SpeedSamples[], design: SpeedDesign): SpeedDecision {
+  if (metrics.length === 0) throw new RangeError("metrics: got none, expected at least one to decide on");
+  const decided = metrics.map((samples) => decideMetric(samples, design, metrics.length));
+  const verdict = combineVerdicts(decided.map((metric) => metric.verdict));
+  const taken = Math.min(...metrics.map((samples) => samples.candidate.length));
+  const next = design.looks.find((look) => look > taken) ?? null;
+  return { verdict, metrics: decided, startsWanted: verdict === "inconclusive" ? next : null };
+}
+
+/** One metric without a baseline: `candidate` as in `SpeedSamples`; `floor` null is only reported. */
+export interface FloorSamples {
+  readonly name: string;
+  readonly unit: string;
+  readonly better: "higher" | "lower";
+  readonly candidate: readonly number[];
+  readonly floor: number | null;
+}
+
+/**
+ * Where there is no baseline: the geometric mean of each metric against a fixed floor, which says only that the release is usable.
+ * No floor on any metric is `inconclusive`: there was nothing to decide by.
+ */
+export function decideFloors(metrics: readonly FloorSamples[]): SpeedDecision {
+  const decided = metrics.map((samples): MetricVerdict => {
+    const measured = Math.exp(mean([...samples.candidate]));
+    const isEnough = samples.floor === null || (samples.better === "higher" ? measured >= samples.floor : measured <= samples.floor);
+    return {
+      name: samples.name,
+      unit: samples.unit,
+      measured,
+      baseline: null,
+      differencePercent: null,
+      intervalPercent: null,
+      limitPercent: null,
+      floor: samples.floor,
+      verdict: isEnough ? "passed" : "failed",
+      ...(samples.floor === null ? { note: "reported only" } : {}),
+    };
+  });
+  const hasFloor = metrics.some((samples) => samples.floor !== null);
+  return {
+    verdict: hasFloor ? combineVerdicts(decided.map((metric) => metric.verdict)) : "inconclusive",
+    metrics: decided,
+    startsWanted: null,
+  };
+}

@@ -1,0 +1,60 @@
+import { z } from "zod";
+
+const percent = z.number().positive().lt(100);
+
+export const speedMetricNameSchema = z.enum(["decode", "prompt", "firstToken"]);
+/** `decode` and `prompt` are tokens per second, higher is better; `firstToken` is milliseconds to the first token, lower is better. */
+export type SpeedMetricName = z.infer<typeof speedMetricNameSchema>;
+
+const gatedMetricSchema = z.strictObject({
+  scenario: z.string().min(1),
+  metric: speedMetricNameSchema,
+  /** Largest accepted worsening against the baseline; `@default` the gate's `marginPercent`. */
+  marginPercent: percent.optional(),
+  /** Worst accepted value where there is no baseline: at least this many tokens per second, at most this many milliseconds. */
+  floor: z.number().positive().optional(),
+});
+export type GatedMetric = z.infer<typeof gatedMetricSchema>;
+
+/**
+ * What the benchmark gate decides by. The reasons for the defaults are in docs/gates.md.
+ * `looks` are the numbers of server starts after which it may decide; the last one is the budget.
+ */
+export const benchmarkThresholdsSchema = z.strictObject({
+  metrics: z.array(gatedMetricSchema).min(1),
+  marginPercent: percent.default(5),
+  alpha: z.number().gt(0).lt(0.5).default(0.05),
+  looks: z
+    .array(z.number().int().min(2).max(64))
+    .min(1)
+    .refine((looks) => looks.every((look, index) => index === 0 || look > (looks[index - 1] ?? 0)), "expected rising numbers of starts")
+    .default([3, 4, 6, 8, 12]),
+  /** Spread of the starts above which nothing is decided. */
+  maxVariationPercent: percent.default(5),
+  /** Spread between measurements made at different times on this host beyond what one run's starts show. */
+  sessionSpreadPercent: z.number().min(0).lt(100).default(0),
+  /** Largest accepted disagreement between the client's decode speed and the server's own, median over requests. */
+  timingsTolerancePercent: percent.default(2),
+});
+export type BenchmarkThresholds = z.infer<typeof benchmarkThresholdsSchema>;
+
+/** What the perplexity gate decides by. @see docs/gates.md for the reasons. */
+export const perplexityThresholdsSchema = z.strictObject({
+  /** Largest accepted rise of perplexity over the reference. */
+  marginPercent: percent.default(1),
+  alpha: z.number().gt(0).lt(0.5).default(0.05),
+  /** Highest accepted perplexity where there is no reference; without one the verdict is `inconclusive` then. */
+  ceiling: z.number().gt(1).optional(),
+});
+export type PerplexityThresholds = z.infer<typeof perplexityThresholdsSchema>;
+
+/** What the answers gate decides by. @see docs/gates.md for the reasons. */
+export const answersThresholdsSchema = z.strictObject({
+  /** Least accepted share of leading tokens equal to the reference's, mean over prompts. */
+  minEqualTokensPercent: z.number().min(0).max(100).default(50),
+  /** Least accepted share of equal tokens on positions reached with the same text before them. */
+  minTopTokenAgreementPercent: z.number().min(0).max(100).default(90),
+  /** Largest accepted Kullback-Leibler divergence from the reference, mean over compared positions, in nats. */
+  maxDivergenceNats: z.number().positive().default(0.1),
+});
+export type AnswersThresholds = z.infer<typeof answersThresholdsSchema>;

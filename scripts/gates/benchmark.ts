@@ -1,0 +1,165 @@
+import { mkdir, open, rename } from "node:fs/promises";
+import { join } from "node:path";
+
+import type Docker from "dockerode";
+import { median } from "simple-statistics";
+import { z } from "zod";
+
+import { resultFileName } from "../../plan/benchmark/result.ts";
+import type { BenchmarkResult, StartSample } from "../../plan/benchmark/result.ts";
+import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
+import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
+import type { BenchmarkInput } from "../../plan/gates/gate-input.ts";
+import { decideFloors, decideSpeed } from "../../plan/gates/speed-gate.ts";
+import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
+import type { Comparison } from "../../plan/gates/verdict.ts";
+import { baselineKey, readBaseline, readCommittedBaseline } from "./baselines.ts";
+import type { Baseline } from "./baselines.ts";
+import { logTail, waitReady } from "./candidate.ts";
+import { getJson } from "./chat-client.ts";
+import type { ChatServer } from "./chat-client.ts";
+import { reasonOf, runGateProgram } from "./gate-program.ts";
+import type { GateContext, Outcome } from "./gate-program.ts";
+import { describeHost, gpuNames, shortHash } from "./host.ts";
+import { memoryPeakMiB } from "./memory.ts";
+import { ScenarioRun } from "./scenario-run.ts";
+
+const propsSchema = z.object({
+  build_info: z.string(),
+  default_generation_settings: z.object({ n_ctx: z.number().int().positive() }),
+});
+
+/** Measures one server start: wait for an answer, drop the first request, run every scenario. */
+async function measureStart(container: Docker.Container, input: BenchmarkInput, index: number, context: GateContext): Promise<StartSample> {
+  const { protocol, apiKeyFile } = input;
+  const startedAt = new Date().toISOString();
+  const { server, readyMs } = await waitReady(container, { apiKeyFile, timeoutSec: protocol.readyTimeoutSec, signal: context.signal });
+  const { ctxSize } = await readProps(server, context.signal);
+  const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(index === 0);
+  return { startedAt, readyMs, memoryPeakMiB: await memoryPeakMiB(container), requests };
+}
+
+async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ build: string; ctxSize: number }> {
+  const props = await getJson(server, "/props", propsSchema, signal);
+  return { build: props.build_info, ctxSize: props.default_generation_settings.n_ctx };
+}
+
+/** Everything about the run but its starts. */
+async function describeRun(container: Docker.Container, input: BenchmarkInput, context: GateContext): Promise<BenchmarkResult> {
+  const { server } = await waitReady(container, {
+    apiKeyFile: input.apiKeyFile,
+    timeoutSec: input.protocol.readyTimeoutSec,
+    signal: context.signal,
+  });
+  const { build, ctxSize } = await readProps(server, context.signal);
+  const { profile, releaseId, imageId, modelSha256, flags, scenarioSet } = input;
+  const host = await describeHost(context.docker, container);
+  const gpus = await gpuNames(container);
+  return {
+    version: 1,
+    startedAt: context.startedAt,
+    subject: { profile, releaseId, imageId, modelSha256, flags },
+    build,
+    device: gpus.length > 0 ? gpus.join(", ") : host.cpu,
+    ctxSize,
+    host,
+    scenarioSet,
+    protocolHash: shortHash(input.protocol),
+    starts: [],
+  };
+}
+
+async function findBaseline(
+  result: BenchmarkResult,
+  input: BenchmarkInput,
+  context: GateContext,
+): Promise<{ baseline: Baseline | undefined; comparedWith: Comparison }> {
+  const key = baselineKey(result);
+  const stored = await readBaseline(context.store, key);
+  const committed =
+    stored === undefined && input.committedBaseline !== null ? await readCommittedBaseline(input.committedBaseline, key) : undefined;
+  const baseline = stored ?? committed;
+  if (baseline !== undefined) {
+    const releaseId = baseline.sessions.at(-1)?.subject.releaseId ?? null;
+    const comparedWith: Comparison = { source: stored ? "stored" : "committed", name: key, recordedAt: baseline.recordedAt, releaseId };
+    return { baseline, comparedWith };
+  }
+  const name = `no baseline for this host (${result.host.fingerprint}), model and protocol`;
+  context.progress(`${name}: only floors decide, which say that the release is usable, not that it is as fast as before`);
+  return { baseline, comparedWith: { source: "floors", name, recordedAt: null, releaseId: null } };
+}
+
+function decideStarts(starts: readonly StartSample[], baseline: Baseline | undefined, input: BenchmarkInput): SpeedDecision {
+  const { thresholds } = input;
+  const metrics = thresholds.metrics.map((gated) => {
+    const { unit, better, label } = speedMetrics[gated.metric];
+    return { gated, common: { name: `${gated.scenario} ${label}`, unit, better, candidate: startLevels(starts, gated) } };
+  });
+  if (baseline === undefined) return decideFloors(metrics.map(({ gated, common }) => ({ ...common, floor: gated.floor ?? null })));
+  const sessions = baseline.sessions;
+  const samples = metrics.map(({ gated, common }) => ({
+    ...common,
+    marginPercent: gated.marginPercent ?? thresholds.marginPercent,
+    baseline: sessions.flatMap((session) => startLevels(session.starts, gated)),
+    baselineSessions: sessions.length,
+  }));
+  return decideSpeed(samples, thresholds);
+}
+
+/** Median relative disagreement between the client's decode speed and the server's own. */
+function disagreementPercent(starts: readonly StartSample[]): number {
+  const requests = starts.flatMap((start) => start.requests);
+  return 100 * median(requests.map((request) => Math.abs(request.decodeTokensPerSec / request.serverDecodeTokensPerSec - 1)));
+}
+
+/** Writes the result file whole or not at all. */
+async function writeResult(folder: string, result: BenchmarkResult): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, resultFileName(result.subject.profile, result.startedAt));
+  const handle = await open(`${file}.part`, "w");
+  await handle.writeFile(`${JSON.stringify(result, null, 1)}\n`);
+  await handle.sync();
+  await handle.close();
+  await rename(`${file}.part`, file);
+  return file;
+}
+
+async function measure(input: BenchmarkInput, context: GateContext): Promise<Outcome> {
+  const container = context.docker.getContainer(input.container);
+  const result = await describeRun(container, input, context);
+  context.evidence["benchmark"] = result;
+  const { baseline, comparedWith } = await findBaseline(result, input, context);
+  let wanted = input.thresholds.looks[0] ?? 1;
+  let decision: SpeedDecision | undefined;
+  while (decision === undefined || decision.startsWanted !== null) {
+    while (result.starts.length < wanted) {
+      if (result.starts.length > 0) await container.restart({ t: 10 });
+      const start = await measureStart(container, input, result.starts.length, context);
+      result.starts.push(start);
+      context.progress(`start ${result.starts.length} of ${wanted}: ${describeStart(start, input)}`);
+    }
+    decision = decideStarts(result.starts, baseline, input);
+    wanted = decision.startsWanted ?? wanted;
+  }
+  context.evidence["logTail"] = await logTail(container);
+  if (input.resultsFolder !== null) context.progress(`result file: ${await writeResult(input.resultsFolder, result)}`);
+  const samples = result.starts.reduce((sum, start) => sum + start.requests.length, 0);
+  const disagreement = disagreementPercent(result.starts);
+  const common = { metrics: decision.metrics, comparedWith, samples };
+  if (disagreement > input.thresholds.timingsTolerancePercent) {
+    const reason = `client and server differ by ${disagreement.toFixed(2)} % on decode speed, allowed ${input.thresholds.timingsTolerancePercent} %`;
+    return { ...common, verdict: "error", reason };
+  }
+  const passed = `${decision.metrics.length} metrics within their margins over ${result.starts.length} starts`;
+  return { ...common, verdict: decision.verdict, reason: reasonOf(decision.metrics, passed) };
+}
+
+function describeStart(start: StartSample, input: BenchmarkInput): string {
+  const values = input.thresholds.metrics.map((gated) => {
+    const { label, unit } = speedMetrics[gated.metric];
+    return `${gated.scenario} ${label} ${Math.exp(startLevels([start], gated)[0] ?? 0).toFixed(1)} ${unit}`;
+  });
+  return `ready in ${(start.readyMs / 1000).toFixed(1)} s; ${values.join(", ")}`;
+}
+
+await runGateProgram("benchmark", benchmarkInputSchema, measure);

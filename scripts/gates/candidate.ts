@@ -1,0 +1,89 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import type Docker from "dockerode";
+import { z } from "zod";
+
+import { describeServer, postJson } from "./chat-client.ts";
+import type { ChatServer } from "./chat-client.ts";
+
+const serverPort = "8080/tcp";
+const pollMs = 200;
+
+/** The candidate's last log lines, for messages and evidence. */
+export async function logTail(container: Docker.Container, lines = 30): Promise<string> {
+  const raw = await container.logs({ stdout: true, stderr: true, tail: lines, follow: false });
+  return demultiplex(raw).trim();
+}
+
+/** Joins Docker's framed log stream: 8 bytes of head (stream, three zeros, length) before each piece. */
+export function demultiplex(raw: Buffer): string {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at + 8 <= raw.length;) {
+    const end = at + 8 + raw.readUInt32BE(at + 4);
+    pieces.push(raw.subarray(at + 8, end));
+    at = end;
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+/**
+ * Where a running container's server listens: the published loopback port if there is one, else its address on its network.
+ * @throws {Error} if the container is not running or has neither.
+ */
+export async function serverUrl(container: Docker.Container): Promise<string> {
+  const { State, NetworkSettings, Name } = await container.inspect();
+  if (!State.Running)
+    throw new Error(
+      `container ${Name.slice(1)} is ${State.Status}, exit code ${State.ExitCode}; its log ends: ${await logTail(container, 5)}`,
+    );
+  const published = NetworkSettings.Ports[serverPort]?.[0];
+  if (published !== undefined) return `http://${published.HostIp === "0.0.0.0" ? "127.0.0.1" : published.HostIp}:${published.HostPort}`;
+  const address = Object.values(NetworkSettings.Networks).find((network) => network.IPAddress !== "")?.IPAddress;
+  if (address === undefined) throw new Error(`container ${Name.slice(1)} has no published port ${serverPort} and no address on a network`);
+  return `http://${address}:8080`;
+}
+
+/**
+ * Waits until the server answers a real completion, not only its health check, and returns it with the time that took. That
+ * completion is the first request after a start, so nothing measured later pays for it.
+ * @throws {Error} with the log's end if the container stops or the time runs out.
+ */
+export async function waitReady(
+  container: Docker.Container,
+  options: { readonly apiKeyFile: string | null; readonly timeoutSec: number; readonly signal: AbortSignal },
+): Promise<{ server: ChatServer; readyMs: number }> {
+  const startMs = performance.now();
+  const deadline = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutSec * 1000)]);
+  let lastError: unknown;
+  while (!deadline.aborted) {
+    const url = await serverUrl(container);
+    const server = await describeServer(url, options.apiKeyFile);
+    try {
+      await complete(server, deadline);
+      return { server, readyMs: performance.now() - startMs };
+    } catch (error) {
+      lastError = error;
+    }
+    await delay(pollMs);
+  }
+  options.signal.throwIfAborted();
+  const message = `no completion within ${options.timeoutSec} s after the start; the log ends: ${await logTail(container, 5)}`;
+  throw new Error(message, { cause: lastError });
+}
+
+const completionSchema = z.object({ choices: z.array(z.object({ finish_reason: z.string() })).min(1) });
+
+async function complete(server: ChatServer, signal: AbortSignal): Promise<void> {
+  const body = { messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0, cache_prompt: false };
+  await postJson(server, "/v1/chat/completions", body, completionSchema, signal);
+}
+
+/** Output of a short command inside a running container; undefined if it is not there or fails. */
+export async function execText(container: Docker.Container, command: string[]): Promise<string | undefined> {
+  const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({ hijack: true, stdin: false });
+  const pieces: Buffer[] = [];
+  for await (const piece of stream) pieces.push(Buffer.from(piece as Uint8Array));
+  const { ExitCode } = await exec.inspect();
+  return ExitCode === 0 ? demultiplex(Buffer.concat(pieces)) : undefined;
+}

@@ -1,0 +1,125 @@
+import { setInterval } from "node:timers";
+
+import type Docker from "dockerode";
+import type { z } from "zod";
+
+import { describeMetric, formatGateResult } from "../../plan/gates/format.ts";
+import { gateInputVariable, parseGateInput } from "../../plan/gates/gate-input.ts";
+import type { GateInput } from "../../plan/gates/gate-input.ts";
+import { exitCodeOf } from "../../plan/gates/verdict.ts";
+import type { GateName, GateResult } from "../../plan/gates/verdict.ts";
+import { connectDocker } from "./docker-host.ts";
+import { VolumeStore } from "./volume-store.ts";
+
+/** What a gate's measuring part decides; the program around it adds who, when, how long and where the evidence is. */
+export type Outcome = Pick<GateResult, "verdict" | "reason" | "metrics" | "comparedWith" | "samples">;
+
+/** What a measuring part may use. `evidence` is kept whatever happens, so it is filled as soon as there is something to keep. */
+export interface GateContext {
+  readonly docker: Docker;
+  readonly store: VolumeStore;
+  readonly startedAt: string;
+  readonly signal: AbortSignal;
+  readonly evidence: Record<string, unknown>;
+  progress(line: string): void;
+}
+
+/** The reason line of an outcome: the metrics that did not pass, else what passed. */
+export function reasonOf(metrics: Outcome["metrics"], passedReason: string): string {
+  const open = metrics.filter((metric) => metric.verdict !== "passed");
+  return open.length === 0 ? passedReason : open.map((metric) => `${metric.verdict}: ${describeMetric(metric)}`).join("; ");
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `: ${messageOf(error.cause)}`;
+  return `${error.message === "" ? error.name : error.message}${cause}`.replaceAll(/\s*\n\s*/g, " | ");
+}
+
+/**
+ * Aborts at the deadline, on SIGTERM, SIGINT and SIGHUP, and when the parent process is gone: Pulumi kills only its shell.
+ * What is then still running after `graceMs` is cut off, so that a hung Docker daemon can't hold the rollout.
+ */
+function watchdog(deadlineSec: number, graceMs = 20_000): AbortSignal {
+  const controller = new AbortController();
+  const stop = (reason: string): void => {
+    if (controller.signal.aborted) return;
+    controller.abort(new Error(reason));
+    setTimeout(() => process.exit(1), graceMs).unref();
+  };
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(name, () => stop(`stopped by ${name}`));
+  setTimeout(() => stop(`deadline of ${deadlineSec} s passed`), deadlineSec * 1000).unref();
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) stop("the process that started the gate is gone");
+  }, 1000).unref();
+  return controller.signal;
+}
+
+async function keepEvidence(store: VolumeStore, result: GateResult, evidence: Record<string, unknown>, input: GateInput): Promise<string> {
+  const folder = `evidence/${result.releaseId}/${result.gate}`;
+  return store.append(folder, result.startedAt, { version: 1, result, input, ...evidence });
+}
+
+async function decide<I extends GateInput>(
+  gate: GateName,
+  input: I,
+  measure: (input: I, context: GateContext) => Promise<Outcome>,
+): Promise<GateResult> {
+  const signal = watchdog(input.deadlineSec);
+  const startedAt = new Date().toISOString();
+  const startMs = performance.now();
+  const evidence: Record<string, unknown> = {};
+  const docker = connectDocker(input.host);
+  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/${gate}`);
+  const progress = (line: string): void => void process.stderr.write(`${gate}: ${line}\n`);
+  let outcome: Outcome;
+  try {
+    outcome = await measure(input, { docker, store, startedAt, signal, evidence, progress });
+  } catch (error) {
+    const reason = messageOf(signal.aborted ? signal.reason : error);
+    outcome = { verdict: "error", reason, metrics: [], comparedWith: null, samples: 0 };
+  }
+  const wallSec = (performance.now() - startMs) / 1000;
+  const { releaseId, dryRun } = input;
+  const result: GateResult = { version: 1, gate, releaseId, dryRun, startedAt, wallSec, evidence: null, ...outcome };
+  const path = await keepEvidence(store, result, evidence, input).catch((error: unknown) => {
+    progress(`the evidence could not be kept: ${messageOf(error)}`);
+    return null;
+  });
+  return { ...result, evidence: path };
+}
+
+/** The closing lines on standard error: a screen for the reader, then one line that is complete by itself. */
+function report(result: GateResult, volume: string): void {
+  const where = result.evidence === null ? "no evidence could be kept" : `evidence: ${result.evidence} in volume ${volume}`;
+  process.stderr.write(`${formatGateResult(result)}\n`);
+  if (result.verdict !== "passed") process.stderr.write(`${result.gate} gate ${result.verdict}: ${result.reason}; ${where}\n`);
+}
+
+/**
+ * Runs a gate program: input from the environment, progress and a readable screen on standard error, the `GateResult` as one JSON
+ * line on standard output. Exit code: 0 passed or dry run, 1 failed or error, 2 inconclusive, 3 input that can't be read.
+ */
+export async function runGateProgram<S extends z.ZodType<GateInput>>(
+  gate: GateName,
+  schema: S,
+  measure: (input: z.infer<S>, context: GateContext) => Promise<Outcome>,
+): Promise<void> {
+  let input: z.infer<S>;
+  try {
+    input = parseGateInput(schema, process.env[gateInputVariable]);
+  } catch (error) {
+    process.stderr.write(`${gate} gate error: ${messageOf(error)}\n`);
+    process.exit(3);
+  }
+  try {
+    const result = await decide(gate, input, measure);
+    report(result, input.evidenceVolume);
+    await new Promise((resolve) => process.stdout.write(`${JSON.stringify(result)}\n`, resolve));
+    process.exit(exitCodeOf(result));
+  } catch (error) {
+    process.stderr.write(`${gate} gate error: ${messageOf(error)}\n`);
+    process.exit(1);
+  }
+}

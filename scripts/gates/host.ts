@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+
+import type Docker from "dockerode";
+import { z } from "zod";
+
+import type { Host } from "../../plan/benchmark/result.ts";
+import { execText } from "./candidate.ts";
+
+const infoSchema = z.object({
+  Name: z.string(),
+  NCPU: z.number(),
+  MemTotal: z.number(),
+  KernelVersion: z.string(),
+  ServerVersion: z.string(),
+  Architecture: z.string(),
+});
+
+/** SHA-256 of a value's JSON, as 16 hex digits. */
+export function shortHash(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
+}
+
+/** The GPUs a container sees, by name; empty without `nvidia-smi`. */
+export async function gpuNames(container: Docker.Container): Promise<string[]> {
+  const text = await execText(container, ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]);
+  return text === undefined ? [] : text.trim().split("\n");
+}
+
+/**
+ * The Docker host as seen from inside the candidate. The fingerprint covers what speed depends on (CPU model and count, memory,
+ * GPUs), not names or kernel versions, so that the same machine set up again keeps its baselines.
+ */
+export async function describeHost(docker: Docker, container: Docker.Container): Promise<Host> {
+  const info = infoSchema.parse(await docker.info());
+  const cpuinfo = (await execText(container, ["cat", "/proc/cpuinfo"])) ?? "";
+  const cpu = /^model name\s*:\s*(.+)$/m.exec(cpuinfo)?.[1] ?? info.Architecture;
+  const memoryMiB = Math.round(info.MemTotal / 2 ** 20);
+  const gpus = await gpuNames(container);
+  return {
+    fingerprint: shortHash([cpu, info.NCPU, Math.round(memoryMiB / 1024), gpus]),
+    name: info.Name,
+    cpu,
+    cpus: info.NCPU,
+    memoryMiB,
+    kernel: info.KernelVersion,
+    docker: info.ServerVersion,
+  };
+}
