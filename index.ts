@@ -1,1 +1,38 @@
-export {};
+import { readFileSync } from "node:fs";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { LlmStack } from "./components/llm-stack.ts";
+import { ConfigError } from "./plan/config/errors.ts";
+import { parseStackConfig } from "./plan/config/stack-config.ts";
+import { planStack, type StackPlan } from "./plan/stack.ts";
+
+/** The Docker provider that stacks are written for; `toolchain/versions.env` installs the same. The SDK's own default is newer. */
+const dockerProviderVersion = "5.1.0";
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(new URL(path, import.meta.url), "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function planThisStack(): StackPlan {
+  const stack = pulumi.getStack();
+  try {
+    return planStack(stack, parseStackConfig(stack, pulumi.runtime.allConfig()), readText);
+  } catch (error) {
+    // a readable message instead of a stack trace: the trouble is in a file of the operator's
+    throw error instanceof ConfigError ? new pulumi.RunError(`\n${error.message}`) : error;
+  }
+}
+
+const plan = planThisStack();
+const provider = new docker.Provider("docker", {}, { version: dockerProviderVersion });
+const stack = new LlmStack("llm", { plan }, { providers: [provider] });
+
+export const endpoint = stack.endpoint;
+export const activeRelease = stack.promotion.releaseId;
+export const profile = stack.promotion.profile;
+export const verdicts = stack.promotion.gates;

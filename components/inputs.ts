@@ -1,0 +1,17 @@
+import type * as command from "@pulumi/command";
+
+/** Labels in the form that the Docker provider takes. */
+export const dockerLabels = (labels: Readonly<Record<string, string>>): { label: string; value: string }[] =>
+  Object.entries(labels).map(([label, value]) => ({ label, value }));
+
+/**
+ * Inputs of a `local.Command` that runs one of the project's programs: on create and on every change of its environment. Everything it needs to know
+ * goes through the environment, its standard error is the progress that the operator sees, and its standard output is one JSON line.
+ */
+export const scriptCommand = (path: string) =>
+  ({
+    create: `node ${path}`,
+    update: `node ${path}`,
+    addPreviousOutputInEnv: false,
+    logging: "stderr",
+  }) satisfies command.local.CommandArgs;

@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "../gates/thresholds.ts";
+import { ConfigError, parseWith } from "./errors.ts";
+
+/** Pulumi's name for the project, and the namespace of its configuration keys. */
+export const projectName = "llm-server";
+
+const dryRun = z.boolean({ error: "true (report, don't decide) or false" }).default(false);
+const timeoutSec = z.number().int().positive().default(3600);
+const seconds = (max: number) => z.number().int().min(0).max(max);
+const hostPath = z.string().regex(/^\/[^\0]*$/, "an absolute path on the Docker host");
+
+const gatewaySchema = z.strictObject({
+  /** Loopback only: a published Docker port bypasses most host firewalls, and the gateway has neither API key nor TLS. */
+  bind: z
+    .enum(["127.0.0.1", "::1"], { error: "127.0.0.1 or ::1 (other addresses need an API key and TLS, which the gateway does not have)" })
+    .default("127.0.0.1"),
+  port: z.number().int().min(1024).max(65535).default(8080),
+  /** Seconds a request waits for a release to take it; then 503. */
+  holdSec: seconds(3600).default(120),
+  /** Seconds that requests still running on the old release have to finish after a switch. */
+  drainSec: seconds(3600).default(60),
+});
+
+const deviceSchema = z.strictObject({
+  /** GPU ids as Docker takes them; none on a CPU host. */
+  gpus: z.array(z.string().regex(/^[A-Za-z0-9-]+$/, "a GPU index or UUID")).default([]),
+  /** Memory of one GPU, MiB; what the memory planner plans for. */
+  vramMiB: z.number().int().positive().optional(),
+  /** Memory limit of one server's container, MiB; no swap on top. */
+  memoryMiB: z.number().int().min(256),
+  /** CPU limit in cores; `@default` none. */
+  cpus: z.number().positive().optional(),
+});
+
+const gatesSchema = z.strictObject({
+  benchmark: z.strictObject({ scenarioSet: z.string(), timeoutSec, dryRun, thresholds: benchmarkThresholdsSchema }),
+  perplexity: z.strictObject({
+    corpus: z.string(),
+    /** Tokens per chunk. */
+    contextTokens: z.number().int().min(8),
+    chunks: z.number().int().min(2),
+    /** Committed reference of the model family, relative to the project, used while the Docker host has none. */
+    reference: z.string().optional(),
+    timeoutSec,
+    dryRun,
+    thresholds: perplexityThresholdsSchema.prefault({}),
+  }),
+  answers: z.strictObject({ dryRun, thresholds: answersThresholdsSchema.prefault({}) }).optional(),
+});
+
+/**
+ * A stack's configuration: the keys `llm-server:*` of `Pulumi.<stack>.yaml`.
+ * `profile` names `configs/llama-cpp-<profile>.env`; `models.path` is a folder on the Docker host that already holds model files (`@default` a managed volume).
+ */
+export const stackConfigSchema = z.strictObject({
+  profile: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "a profile id, as in configs/llama-cpp-<id>.env"),
+  gateway: gatewaySchema.prefault({}),
+  models: z.strictObject({ path: hostPath.optional() }).prefault({}),
+  device: deviceSchema,
+  gates: gatesSchema,
+});
+export type StackConfig = z.infer<typeof stackConfigSchema>;
+
+/**
+ * Configuration of a stack from what Pulumi hands over: full keys with text, objects as JSON text. Keys of other namespaces are not looked at.
+ * @throws {ConfigError} naming every issue at once, with the key, the value, what is allowed and the file to mend
+ */
+export function parseStackConfig(stack: string, all: Readonly<Record<string, string>>): StackConfig {
+  const file = `Pulumi.${stack}.yaml`;
+  const own = Object.entries(all).flatMap(([key, value]) =>
+    key.startsWith(`${projectName}:`) ? [[key.slice(projectName.length + 1), value] as const] : [],
+  );
+  if (own.length === 0)
+    throw new ConfigError([
+      {
+        file,
+        path: "",
+        got: `no key of ${projectName}:`,
+        allowed: `at least ${projectName}:profile`,
+        fix: `copy the keys of Pulumi.dev.yaml`,
+      },
+    ]);
+  return parseWith(stackConfigSchema, Object.fromEntries(own.map(([key, value]) => [key, readValue(value)])), { file });
+}
+
+/** A configuration value as Pulumi keeps it: JSON for objects, bare text otherwise. */
+function readValue(text: string): unknown {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,60 @@
+import { serverPort } from "./gateway.ts";
+
+/** User and group that every container of the project runs as. */
+export const containerUser = "10001:10001";
+/** Where the models volume is mounted, read-only. */
+export const modelsDir = "/models";
+
+/** What the host gives one server; from the stack config. */
+export interface DeviceConfig {
+  /** GPU ids as Docker takes them (`0`, `GPU-…`); empty on CPU hosts. */
+  readonly gpus: readonly string[];
+  /** Memory limit of the container, MiB. Swap is not added to it. */
+  readonly memoryMiB: number;
+  /** CPU limit, in cores; undefined: no limit. */
+  readonly cpus?: number | undefined;
+}
+
+/** One llama-server container, as plain values. */
+export interface ServerContainerPlan {
+  readonly envs: readonly string[];
+  readonly memoryMiB: number;
+  readonly cpus?: string | undefined;
+  readonly gpus?: string | undefined;
+  readonly stopTimeoutSec: number;
+}
+
+/** Most processes and threads in one server container. llama-server starts a few dozen; a fork bomb stops here. */
+export const pidsLimit = 512;
+
+/** Flags that the component sets and a profile must not: where the server listens and what it loads. */
+export function serverFlags(profileFlags: Readonly<Record<string, string>>, modelPath: string, alias: string): Record<string, string> {
+  return {
+    ...profileFlags,
+    LLAMA_ARG_HOST: "0.0.0.0", // inside its own network namespace; nothing of it is published
+    LLAMA_ARG_PORT: String(serverPort),
+    LLAMA_ARG_MODEL: modelPath,
+    LLAMA_ARG_ALIAS: alias,
+    LLAMA_ARG_ENDPOINT_METRICS: "1", // the drain reads from it how many requests are still running
+  };
+}
+
+const threadsFor = (cpus: number): Record<string, string> => ({ LLAMA_ARG_THREADS: String(Math.max(1, Math.floor(cpus))) });
+
+/**
+ * Limits and environment of one server container.
+ * Threads: llama-server uses one per core of the machine unless told; with a CPU limit that oversubscribes, so `cpus` also sets the thread count,
+ * unless the profile gives one.
+ */
+export function planServerContainer(flags: Readonly<Record<string, string>>, device: DeviceConfig): ServerContainerPlan {
+  const all = { ...(device.cpus === undefined ? {} : threadsFor(device.cpus)), ...flags };
+  return {
+    envs: Object.keys(all)
+      .sort()
+      .map((key) => `${key}=${all[key] ?? ""}`),
+    memoryMiB: device.memoryMiB,
+    cpus: device.cpus === undefined ? undefined : String(device.cpus),
+    gpus: device.gpus.length === 0 ? undefined : `device=${device.gpus.join(",")}`,
+    stopTimeoutSec: 30,
+  };
+}

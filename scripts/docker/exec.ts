@@ -1,0 +1,43 @@
+import { PassThrough, type Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import type Docker from "dockerode";
+
+/** What a command inside a container printed, and its exit code. */
+export interface ExecResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command inside a running container, with `stdin` as its standard input if there is one. */
+export async function execIn(
+  docker: Docker,
+  container: Docker.Container,
+  command: readonly string[],
+  stdin?: Readable,
+): Promise<ExecResult> {
+  const hasInput = stdin !== undefined;
+  const exec = await container.exec({ Cmd: [...command], AttachStdin: hasInput, AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({ hijack: true, stdin: hasInput });
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  docker.modem.demuxStream(stream, stdout, stderr);
+  stream.once("end", () => (stdout.end(), stderr.end()));
+  stream.once("error", (error) => (stdout.destroy(error), stderr.destroy(error)));
+  const output = Promise.all([text(stdout), text(stderr)]);
+  if (hasInput) await pipeline(stdin, stream);
+  const [out, err] = await output;
+  const { ExitCode } = await exec.inspect();
+  return { code: ExitCode ?? -1, stdout: out, stderr: err };
+}
+
+/**
+ * Standard output of a command inside a running container.
+ * @throws {Error} with its standard error if it does not exit with 0
+ */
+export async function readExec(docker: Docker, container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<string> {
+  const { code, stdout, stderr } = await execIn(docker, container, command, stdin);
+  if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}: ${stderr.trim()}`);
+  return stdout;
+}

@@ -1,0 +1,57 @@
+import type { Readable } from "node:stream";
+import type Docker from "dockerode";
+import { objectLabels } from "../../plan/names.ts";
+import type { VolumePlan } from "../../plan/models/store.ts";
+import { execIn, readExec, type ExecResult } from "./exec.ts";
+
+/** Where the volume is mounted in a helper. */
+export const storeDir = "/store";
+
+/**
+ * A short-lived container with a volume mounted, in which small POSIX tools run: no network, no capability but the one that lets root write
+ * into folders of other users. It is removed when it is disposed of, and by the daemon when it stops for another reason.
+ */
+export class Helper implements AsyncDisposable {
+  readonly #docker: Docker;
+  readonly #container: Docker.Container;
+
+  private constructor(docker: Docker, container: Docker.Container) {
+    this.#docker = docker;
+    this.#container = container;
+  }
+
+  static async start(docker: Docker, image: string, volume: Pick<VolumePlan, "source" | "hostPath" | "stack">): Promise<Helper> {
+    const container = await docker.createContainer({
+      Image: image,
+      Entrypoint: ["sleep", "infinity"],
+      User: "0:0",
+      Labels: objectLabels(volume.stack, "helper"),
+      HostConfig: {
+        AutoRemove: true,
+        Init: true,
+        NetworkMode: "none",
+        CapDrop: ["ALL"],
+        CapAdd: ["DAC_OVERRIDE"],
+        SecurityOpt: ["no-new-privileges:true"],
+        ReadonlyRootfs: true,
+        Mounts: [{ Type: volume.hostPath === undefined ? "volume" : "bind", Source: volume.source, Target: storeDir }],
+      },
+    });
+    await container.start();
+    return new Helper(docker, container);
+  }
+
+  /** Runs a command in it. */
+  run(command: readonly string[], stdin?: Readable): Promise<ExecResult> {
+    return execIn(this.#docker, this.#container, command, stdin);
+  }
+
+  /** Standard output of a command in it. @throws {Error} with its standard error if it does not exit with 0 */
+  read(command: readonly string[], stdin?: Readable): Promise<string> {
+    return readExec(this.#docker, this.#container, command, stdin);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#container.remove({ force: true });
+  }
+}
