@@ -2,9 +2,9 @@ import { z } from "zod";
 
 import { scenarioSetSchema } from "../benchmark/protocol.ts";
 import { subjectSchema } from "../benchmark/result.ts";
+import { corpusSchema } from "../config/corpora.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "./thresholds.ts";
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hex digits");
 const path = z.string().min(1);
 
 /** What every gate program is told. Secrets come as files, never as values. */
@@ -50,10 +50,10 @@ export const perplexityInputSchema = z.strictObject({
   gate: z.literal("perplexity"),
   ...commonShape,
   modelVolume: z.string().min(1),
-  /** Path of the model file inside the volume. */
+  /** Path of the model file inside the volume; a volume that starts with `/` is a folder of the Docker host. */
   modelPath: path,
-  corpus: z.strictObject({ name: z.string().min(1), file: path, sha256 }),
-  ctxSize: z.number().int().min(128),
+  corpus: corpusSchema,
+  ctxSize: z.number().int().min(8),
   chunks: z.number().int().min(2),
   /** Further arguments of `llama-perplexity` that move its result or its need of memory: cache types, offload, threads. */
   arguments: z.array(z.string()),

@@ -91,11 +91,11 @@ export function perplexityOf(chunks: readonly number[]): number {
 export function decidePerplexity(
   candidate: readonly number[],
   reference: readonly number[],
-  thresholds: PerplexityThresholds,
+  { alpha, marginPercent }: Pick<PerplexityThresholds, "alpha" | "marginPercent">,
 ): MetricVerdict {
   const difference = pairedDifference(candidate, reference);
-  const half = studentQuantile(1 - thresholds.alpha, difference.degreesOfFreedom) * difference.standardError;
-  const limit = Math.log1p(thresholds.marginPercent / 100);
+  const half = studentQuantile(1 - alpha, difference.degreesOfFreedom) * difference.standardError;
+  const limit = Math.log1p(marginPercent / 100);
   const low = difference.value - half;
   const high = difference.value + half;
   return {
@@ -105,7 +105,7 @@ export function decidePerplexity(
     baseline: Math.exp(mean([...reference])),
     differencePercent: percentOf(difference.value),
     intervalPercent: [percentOf(low), percentOf(high)],
-    limitPercent: thresholds.marginPercent,
+    limitPercent: marginPercent,
     floor: null,
     verdict: high < limit ? "passed" : low > limit ? "failed" : "inconclusive",
   };

@@ -40,8 +40,10 @@ export type BenchmarkThresholds = z.infer<typeof benchmarkThresholdsSchema>;
 
 /** What the perplexity gate decides by. @see docs/gates.md for the reasons. */
 export const perplexityThresholdsSchema = z.strictObject({
-  /** Largest accepted rise of perplexity over the reference. */
+  /** Largest accepted rise of perplexity over the reference of the very same model file: build, cache types, flags. */
   marginPercent: percent.default(1),
+  /** Largest accepted rise where the reference is of another file of the family: another quant. */
+  quantMarginPercent: percent.default(3),
   alpha: z.number().gt(0).lt(0.5).default(0.05),
   /** Highest accepted perplexity where there is no reference; without one the verdict is `inconclusive` then. */
   ceiling: z.number().gt(1).optional(),

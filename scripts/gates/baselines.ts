@@ -69,8 +69,5 @@ const evidenceSchema = z.object({ benchmark: benchmarkResultSchema });
 
 /** The measurement inside a benchmark gate's evidence file. @throws {Error} if the file is missing or torn. */
 export async function readBenchmarkEvidence(store: VolumeStore, path: string): Promise<BenchmarkResult> {
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  const file = (await store.list(folder)).find(({ name }) => path === `${folder}/${name}`);
-  if (file === undefined) throw new Error(`${path}: not in the evidence volume`);
-  return evidenceSchema.parse(JSON.parse(file.content.toString("utf8"))).benchmark;
+  return evidenceSchema.parse(await store.read(path)).benchmark;
 }

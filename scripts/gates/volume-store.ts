@@ -57,6 +57,15 @@ export class VolumeStore implements AsyncDisposable {
     return { path: posix.join(folder, newest.name), document: JSON.parse(newest.content.toString("utf8")) };
   }
 
+  /** One document by the path that `append` returned. @throws {Error} if it is missing or its content does not fit its name. */
+  async read(path: string): Promise<unknown> {
+    const folder = posix.dirname(path);
+    const file = (await this.list(folder)).find(({ name }) => path === posix.join(folder, name));
+    if (file === undefined) throw new Error(`${path}: not in the volume`);
+    if (!path.endsWith(`-${contentHash(file.content)}.json`)) throw new Error(`${path}: torn: its content does not fit its name`);
+    return JSON.parse(file.content.toString("utf8"));
+  }
+
   /** Every file under a folder, names relative to it, torn ones too; empty if the folder is not there. */
   async list(folder: string): Promise<{ name: string; content: Buffer }[]> {
     let archive: NodeJS.ReadableStream;

@@ -1,0 +1,41 @@
+import { readPerplexityOutput, UnreadableOutput } from "../../plan/gates/perplexity-gate.ts";
+import type { PerplexityReading } from "../../plan/gates/perplexity-gate.ts";
+import type { PerplexityInput } from "../../plan/gates/gate-input.ts";
+import type { CorpusText } from "./corpus.ts";
+import type { GateContext } from "./gate-program.ts";
+import { runOneOff } from "./one-off.ts";
+
+const modelsFolder = "/models";
+
+/** The last lines of a tool's output, for a message. */
+function tail(output: string, lines = 5): string {
+  return output.trim().split("\n").slice(-lines).join(" | ");
+}
+
+/**
+ * Runs `llama-perplexity` of the candidate's image on the corpus and reads what it says.
+ * @throws {Error} with the end of its output if it fails or says anything unexpected.
+ */
+export async function measurePerplexity(input: PerplexityInput, corpus: CorpusText, context: GateContext): Promise<PerplexityReading> {
+  const model = `${modelsFolder}/${input.modelPath}`;
+  const fixed = ["-m", model, "-f", "/work/corpus.txt", "-c", String(input.ctxSize), "--chunks", String(input.chunks)];
+  const { stdout, stderr, exitCode, isOutOfMemory } = await runOneOff(
+    context.docker,
+    {
+      host: input.host,
+      image: input.imageId,
+      stack: input.stack,
+      command: ["llama-perplexity", ...fixed, ...input.arguments],
+      mounts: [{ source: input.modelVolume, target: modelsFolder }],
+      file: { name: "corpus.txt", content: corpus.content },
+      memoryMiB: input.memoryMiB,
+      cpus: input.cpus,
+      gpus: input.gpus,
+    },
+    context.signal,
+  );
+  context.evidence["output"] = { stdout, stderr, exitCode };
+  if (isOutOfMemory) throw new Error(`llama-perplexity was ended for its memory, limit ${input.memoryMiB ?? "of the host"} MiB`);
+  if (exitCode !== 0) throw new UnreadableOutput(`llama-perplexity ended with exit code ${exitCode}; its output ends: ${tail(stderr)}`);
+  return readPerplexityOutput(`${stdout}\n${stderr}`, input.chunks);
+}
