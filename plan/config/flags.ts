@@ -130,18 +130,18 @@ export const flagSpecs: ReadonlyMap<string, FlagSpec> = new Map(
   [...placement, ...context, ...work, ...chat, ...speculative].map((spec) => [spec.env, spec]),
 );
 
-/** Flags that each profile writes out, because their defaults decide about memory or speed, or changed between builds. */
+/**
+ * Flags that every profile writes out, because their defaults decide about memory or speed, or changed between builds. More of them, which not
+ * every build knows, are in `resolveProfile`.
+ */
 export const writtenOutFlags: readonly string[] = [
   "LLAMA_ARG_CTX_SIZE",
   "LLAMA_ARG_N_PARALLEL",
-  "LLAMA_ARG_KV_UNIFIED",
   "LLAMA_ARG_BATCH",
   "LLAMA_ARG_UBATCH",
   "LLAMA_ARG_N_GPU_LAYERS",
   "LLAMA_ARG_CACHE_TYPE_K",
   "LLAMA_ARG_CACHE_TYPE_V",
   "LLAMA_ARG_FLASH_ATTN",
-  "LLAMA_ARG_CACHE_RAM",
-  "LLAMA_ARG_CTX_CHECKPOINTS",
   "LLAMA_ARG_JINJA",
 ];

@@ -1,0 +1,114 @@
+import { z } from "zod";
+import { ConfigError, parseWith } from "./errors.ts";
+
+/** Unit of each metric; there is one, so that numbers can be compared without conversion. */
+const units = {
+  decodeSpeed: "tok/s",
+  decodeSpeedRatio: "ratio",
+  decodeSpeedChange: "percent",
+  vram: "MiB",
+  vramChange: "GB",
+  ram: "GB",
+  ramChange: "percent",
+  context: "tokens",
+  contextRatio: "ratio",
+  fileSize: "GB",
+  perplexity: "unitless",
+  perplexityChange: "percent",
+  layersOnGpu: "layers",
+} as const;
+
+type Metric = keyof typeof units;
+const metrics = Object.keys(units) as [Metric, ...Metric[]];
+
+const measurement = z
+  .strictObject({
+    profile: z.string().optional().describe("Profile that was measured, as in configs/llama-cpp-<id>.env"),
+    model: z.string().optional().describe("Model that was measured, as in configs/models.yaml"),
+    other: z.string().optional().describe("What was measured where it is neither"),
+    metric: z.enum(metrics),
+    scenario: z
+      .enum(["short", "medium", "long", "multi-turn"])
+      .optional()
+      .describe("Benchmark scenario; absent where the source gives one number for all"),
+    value: z.union([z.number(), z.tuple([z.number(), z.number()])], { error: "a number, or [lowest, highest]" }),
+    unit: z.enum([...new Set(Object.values(units))] as [string, ...string[]]),
+    approximate: z.literal(true).optional().describe("The source says about"),
+    against: z.string().optional().describe("What a change or ratio is relative to"),
+    source: z.string().describe("Key of sources"),
+    note: z.string().optional(),
+  })
+  .superRefine((entry, context) => {
+    const say = (path: string, message: string, fix: string): void =>
+      context.addIssue({ code: "custom", path: [path], message, params: { fix } });
+    if (entry.unit !== units[entry.metric]) say("unit", `${units[entry.metric]}, the unit of ${entry.metric}`, "convert the value");
+    const subjects = [entry.profile, entry.model, entry.other].filter((subject) => subject !== undefined);
+    if (subjects.length !== 1) say("profile", "one of profile, model and other", "say what was measured, once");
+    if (entry.scenario !== undefined && entry.metric !== "decodeSpeed") say("scenario", "a scenario with decodeSpeed only", "remove it");
+    const isRelative = /Change$|Ratio$/.test(entry.metric);
+    if (isRelative !== (entry.against !== undefined))
+      say("against", isRelative ? "what it is relative to" : "nothing: the value is absolute", "mend it");
+    if (Array.isArray(entry.value) && entry.value[0] > entry.value[1]) say("value", "[lowest, highest] in this order", "swap them");
+  });
+
+/** Schema of `configs/expectations/<session>.json`: what was measured once, as its source states it. */
+export const expectationsSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe("For editors"),
+    session: z.string().min(1),
+    sources: z.record(z.string(), z.string().min(1)).describe("Where the numbers are from, by key"),
+    host: z.string().min(1).describe("What they were measured on; they expect nothing of another host"),
+    measurements: z.array(measurement).min(1),
+    failures: z.array(
+      z.strictObject({
+        profile: z.string(),
+        outcome: z.enum(["out-of-memory", "unknown-flag"]),
+        source: z.string(),
+        note: z.string().optional(),
+      }),
+    ),
+  })
+  .superRefine(({ sources, measurements, failures }, context) => {
+    for (const [list, entries] of [
+      ["measurements", measurements],
+      ["failures", failures],
+    ] as const) {
+      entries.forEach(({ source }, index) => {
+        if (Object.hasOwn(sources, source)) return;
+        const message = `a key of sources: ${Object.keys(sources).join(", ")}`;
+        context.addIssue({ code: "custom", path: [list, index, "source"], message, params: { fix: "name a source, or add it" } });
+      });
+    }
+  });
+
+/** What was measured once, as its source states it: documentation that programs can compare with, never a gate's threshold. */
+export type Expectations = z.output<typeof expectationsSchema>;
+/** One number of them. */
+export type Measurement = z.output<typeof measurement>;
+
+/** Expectations from a file's text. @throws {ConfigError} with every issue. */
+export function parseExpectations(text: string, file: string): Expectations {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : "no JSON";
+    throw new ConfigError([{ file, path: "", got, allowed: "JSON", fix: "mend the syntax" }], { cause });
+  }
+  return parseWith(expectationsSchema, value, { file });
+}
+
+/** VRAM in use that was measured with a profile, MiB; undefined where nobody measured it. The first source that has it counts. */
+export function measuredVramMiB({ measurements }: Expectations, profile: string): number | undefined {
+  const value = measurements.find((entry) => entry.profile === profile && entry.metric === "vram")?.value;
+  return typeof value === "number" ? value : undefined;
+}
+
+/** Decode speeds that were measured with a profile, tok/s by scenario; empty where the source gives none by scenario. */
+export function measuredSpeeds({ measurements }: Expectations, profile: string): Readonly<Record<string, number>> {
+  const speeds: Record<string, number> = {};
+  for (const { profile: of, metric, scenario, value } of measurements) {
+    if (of === profile && metric === "decodeSpeed" && scenario !== undefined && typeof value === "number") speeds[scenario] ??= value;
+  }
+  return speeds;
+}
