@@ -33,6 +33,7 @@ export class Gateway extends pulumi.ComponentResource {
         tag: plan.imageTag,
         dockerfile: "docker/gateway/Dockerfile",
         context: "docker/gateway",
+        platform: plan.platform,
         buildArgs: { RUNTIME_BASE: plan.baseImage, RUNTIME_BASE_ID: args.baseId },
       },
       { ...child, retainOnDelete: true }, // other stacks share it

@@ -9,6 +9,8 @@ export interface LocalImageArgs {
   readonly dockerfile: string;
   /** Build context, relative to the project. Its content decides about rebuilding, never its timestamps. */
   readonly context: string;
+  /** Of the Docker host, e.g. `linux/amd64`. */
+  readonly platform: string;
   readonly buildArgs: Readonly<Record<string, pulumi.Input<string>>>;
 }
 
@@ -19,7 +21,13 @@ export function createLocalImage(name: string, args: LocalImageArgs, opts: pulum
     {
       imageName: args.tag,
       skipPush: true,
-      build: { builderVersion: "BuilderBuildKit", context: args.context, dockerfile: args.dockerfile, args: { ...args.buildArgs } },
+      build: {
+        builderVersion: "BuilderBuildKit",
+        context: args.context,
+        platform: args.platform,
+        dockerfile: args.dockerfile,
+        args: { ...args.buildArgs },
+      },
     },
     opts,
   );

@@ -38,6 +38,7 @@ export interface GatewayPlan {
   readonly imageTag: string;
   /** Tag of the base image that the gateway's image is built from. */
   readonly baseImage: string;
+  readonly platform: string;
   readonly stateVolume: string;
   readonly edgeNetwork: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -56,12 +57,17 @@ const retryAfterSec = 5;
 const gatewayMemoryMiB = 256;
 
 /** The gateway of `stack`. */
-export function planGateway(stack: string, settings: GatewaySettings, baseImage: string): GatewayPlan {
+export function planGateway(
+  stack: string,
+  settings: GatewaySettings,
+  image: { readonly base: string; readonly platform: string },
+): GatewayPlan {
   const { bind, port } = settings;
   return {
     containerName: gatewayName(stack),
     imageTag: gatewayImageTag,
-    baseImage,
+    baseImage: image.base,
+    platform: image.platform,
     stateVolume: volumeName(stack, "gateway"),
     edgeNetwork: networkName(stack, "edge"),
     labels: objectLabels(stack, "gateway"),

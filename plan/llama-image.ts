@@ -7,6 +7,7 @@ export interface LlamaImagePlan {
   readonly tag: string;
   readonly dockerfile: string;
   readonly context: string;
+  readonly platform: string;
   /** Build arguments, without the ids of the bases, which only the Docker host knows. */
   readonly buildArgs: Readonly<Record<string, string>>;
   /** Base images by the build argument that takes their reference; `<argument>_ID` takes the id. */
@@ -14,9 +15,9 @@ export interface LlamaImagePlan {
 }
 
 /** The build of the entry `name` of `configs/images.yaml`. */
-export function planLlamaImage(name: string, image: ImageConfig): LlamaImagePlan {
+export function planLlamaImage(name: string, image: ImageConfig, platform: string): LlamaImagePlan {
   const { dockerfile } = image;
-  const common = { tag: llamaImageTag(name), dockerfile, context: "docker" };
+  const common = { tag: llamaImageTag(name), dockerfile, context: "docker", platform };
   if (image.kind === "debian") return { ...common, buildArgs: {}, bases: { RUNTIME_BASE: image.baseImages.runtime } };
   const { repo, ref, commit, build } = image.source;
   const optional = { LLAMA_CPP_COMMIT: commit, LLAMA_BUILD_NUMBER: build?.toString(), CUDA_ARCHITECTURES: image.cudaArchitectures };

@@ -56,7 +56,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
   const image = lookUp(parseImages(required(read, "configs/images.yaml")), profile.image, "IMAGE", profile, "configs/images.yaml");
   const models = parseModels(required(read, "configs/models.yaml"));
   const model = lookUp(models, profile.model, "MODEL", profile, "configs/models.yaml");
-  const imagePlan = planLlamaImage(profile.image, image);
+  const imagePlan = planLlamaImage(profile.image, image, config.device.platform);
   const files = planModelFiles(profile.model, model);
   const path = `${modelsDir}/${files[0]?.path ?? ""}`;
   const flags = serverFlags(profile.flags, path, profile.model);
@@ -74,7 +74,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
     volume: planVolume(stack, config.models.path),
     files,
     server: { containerName: serverName(stack, id), plan: container, labels: objectLabels(stack, "server", id) },
-    gateway: planGateway(stack, { ...config.gateway, replicas: 1 }, baseImage),
+    gateway: planGateway(stack, { ...config.gateway, replicas: 1 }, { base: baseImage, platform: config.device.platform }),
     serversNetwork: { name: networkName(stack, "servers"), labels: objectLabels(stack, "network") },
     evidence: { volume: volumeName(stack, "evidence"), labels: objectLabels(stack, "evidence") },
     benchmark: planBenchmark(common, config.gates.benchmark, scenarioSetOf(protocol, config.gates.benchmark.scenarioSet)),

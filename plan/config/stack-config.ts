@@ -23,6 +23,8 @@ const gatewaySchema = z.strictObject({
 });
 
 const deviceSchema = z.strictObject({
+  /** Platform of the Docker host, which images are built for. */
+  platform: z.enum(["linux/amd64", "linux/arm64"]).default("linux/amd64"),
   /** GPU ids as Docker takes them; none on a CPU host. */
   gpus: z.array(z.string().regex(/^[A-Za-z0-9-]+$/, "a GPU index or UUID")).default([]),
   /** Memory of one GPU, MiB; what the memory planner plans for. */

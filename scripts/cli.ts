@@ -1,0 +1,30 @@
+import process from "node:process";
+import { Command, CommanderError } from "commander";
+import { quickstartCommand } from "./commands/quickstart.ts";
+import { setupCommand } from "./commands/setup.ts";
+import { statusCommand } from "./commands/status.ts";
+import { upCommand } from "./commands/up.ts";
+import { describeError, log } from "./program.ts";
+
+/** Exit codes: 0 fine, 1 failed, 2 drift or inconclusive, 3 usage. */
+const usageExitCode = 3;
+
+const program = new Command("llm-server")
+  .description("Serves GGUF models with llama.cpp in Docker; a benchmark and a perplexity check gate each rollout.")
+  .addHelpText(
+    "after",
+    "\nExit codes: 0 fine, 1 failed, 2 drift or inconclusive, 3 usage. `pulumi` itself works too: .tools/bin/pulumi up -s dev",
+  )
+  .exitOverride()
+  .showHelpAfterError("(add --help for what there is)");
+for (const make of [quickstartCommand, setupCommand, upCommand, statusCommand]) program.addCommand(make().copyInheritedSettings(program));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : usageExitCode;
+  else {
+    log(`llm-server: ${describeError(error)}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,41 @@
+import { existsSync } from "node:fs";
+import { execa } from "execa";
+import { projectDir, pulumiCommand } from "./paths.ts";
+import { log } from "./program.ts";
+
+/** @throws {Error} if set-up has not run yet */
+export function requirePulumi(): void {
+  if (!existsSync(pulumiCommand)) throw new Error(`${pulumiCommand} is not there; run: npm run setup`);
+}
+
+/** Runs `pulumi` with its output on this terminal, and returns its exit code. An interrupt reaches it too; it is waited for, because it cleans up. */
+export async function runPulumi(args: readonly string[]): Promise<number> {
+  requirePulumi();
+  const ignore = (): void => log("stopping; a second Ctrl-C cancels what runs");
+  process.on("SIGINT", ignore);
+  try {
+    const { exitCode } = await execa(pulumiCommand, [...args], { cwd: projectDir, stdio: "inherit", reject: false });
+    return exitCode ?? 1;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}
+
+/** Standard output of a `pulumi` command. @throws {Error} with its standard error if it fails */
+export async function readPulumi(args: readonly string[]): Promise<string> {
+  requirePulumi();
+  const { exitCode, stdout, stderr } = await execa(pulumiCommand, [...args, "--non-interactive"], { cwd: projectDir, reject: false });
+  if (exitCode !== 0) throw new Error(`pulumi ${args.join(" ")}: ${explain(stderr.trim())}`);
+  return stdout;
+}
+
+/** What Pulumi said, with what to do where that is known. */
+function explain(message: string): string {
+  if (!/incorrect passphrase/.test(message)) return message;
+  return `${message}\n  the passphrase in PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE is not this stack's; the dev stack's is empty: unset both`;
+}
+
+/** Makes sure that a stack exists in the backend. @throws {Error} with Pulumi's message */
+export async function ensureStack(stack: string): Promise<void> {
+  await readPulumi(["stack", "select", "--create", "--stack", stack]);
+}
