@@ -21,6 +21,7 @@ import type { ChatServer } from "./chat-client.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 import { describeHost, gpuNames, shortHash } from "./host.ts";
+import { startServer, stopServer } from "../rollout/server.ts";
 import { memoryPeakMiB } from "./memory.ts";
 import { ScenarioRun } from "./scenario-run.ts";
 
@@ -162,4 +163,18 @@ function describeStart(start: StartSample, input: BenchmarkInput): string {
   return `ready in ${(start.readyMs / 1000).toFixed(1)} s; ${values.join(", ")}`;
 }
 
-await runGateProgram("benchmark", benchmarkInputSchema, measure);
+/** Starts the candidate and measures it; it goes on running only if it may take traffic. */
+async function measureCandidate(input: BenchmarkInput, context: GateContext): Promise<Outcome> {
+  const container = context.docker.getContainer(input.container);
+  let mayServe = false;
+  try {
+    await startServer(container);
+    const outcome = await measure(input, context);
+    mayServe = outcome.verdict === "passed" || input.dryRun;
+    return outcome;
+  } finally {
+    if (!mayServe) await stopServer(container);
+  }
+}
+
+await runGateProgram("benchmark", benchmarkInputSchema, measureCandidate);
