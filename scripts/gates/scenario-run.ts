@@ -76,7 +76,14 @@ export class ScenarioRun {
   ): Promise<{ sample: RequestSample; text: string }> {
     const { generateTokens, name } = scenario;
     const request = { scenario: name, turn, messages, generateTokens, cachePrompt, seed: this.#set.seed };
-    return measureChat(this.#server, request, this.#deadline());
+    const deadline = this.#deadline();
+    try {
+      return await measureChat(this.#server, request, deadline);
+    } catch (error) {
+      if (!deadline.aborted || this.#signal.aborted) throw error;
+      const { requestTimeoutSec } = this.#set;
+      throw new Error(`scenario ${name}: a request was not finished within ${requestTimeoutSec} s (requestTimeoutSec)`, { cause: error });
+    }
   }
 
   /** A text of that many tokens by the server's own tokenizer, different for every request so that no cache can answer for it. */

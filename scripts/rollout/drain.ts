@@ -25,9 +25,8 @@ async function requestsRunning(container: Docker.Container, signal: AbortSignal)
       signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
     });
     return [...(await response.text()).matchAll(processing)].reduce((sum, [, count]) => sum + Number(count), 0);
-  } catch (error) {
+  } catch {
     signal.throwIfAborted();
-    void error;
     return 0;
   }
 }
