@@ -1,0 +1,35 @@
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Command } from "commander";
+import { planHeaderDigest } from "../../plan/gguf/digest.ts";
+import { checkTensorExtents } from "../../plan/gguf/extents.ts";
+import { projectDir } from "../paths.ts";
+import { log } from "../program.ts";
+import { readGgufHeader } from "./source.ts";
+
+/** Path of a model's committed header digest inside the project. */
+export const headerDigestPath = (model: string): string => `configs/headers/${model}.json`;
+
+/** Reads the header at a path or URL, checks that the file holds its tensors, and writes the digest for that model; answers with its path. */
+export async function writeHeaderDigest(model: string, location: string, source: string, folder: string): Promise<string> {
+  const header = await readGgufHeader(location);
+  checkTensorExtents(header, header.fileBytes);
+  const path = join(folder, headerDigestPath(model));
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.part`, `${JSON.stringify(planHeaderDigest({ ...header, source }), null, 1)}\n`);
+  await rename(`${path}.part`, path);
+  return path;
+}
+
+/** `header MODEL LOCATION`: records what the planner needs of a model's file in `configs/headers/`, to be committed. */
+export function headerCommand(): Command {
+  return new Command("header")
+    .description("Write a model's header digest (configs/headers/MODEL.json) from its GGUF file, local or by ranges from a URL.")
+    .argument("<model>", "id in configs/models.yaml")
+    .argument("<location>", "path or http(s) URL of the GGUF file; the first part of a split model")
+    .option("--source <text>", "where the file came from, for the digest; default: the location without its folder")
+    .action(async (model: string, location: string, options: { source?: string }) => {
+      const source = options.source ?? location.slice(location.lastIndexOf("/") + 1);
+      log(`header: ${await writeHeaderDigest(model, location, source, projectDir)}`);
+    });
+}
