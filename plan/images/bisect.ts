@@ -1,3 +1,5 @@
+import type { Verdict } from "../gates/verdict.ts";
+
 /** What measuring one commit showed; `skip` is neither: it did not build, or its measurement could not tell. */
 export type CommitOutcome = "good" | "bad" | "skip";
 
@@ -33,3 +35,9 @@ export function nextBisectStep(commits: readonly string[], outcomes: ReadonlyMap
 export const stepsLeft = (open: number): number => Math.ceil(Math.log2(open + 1));
 
 const shortCommit = (commit: string | undefined): string => (commit ?? "").slice(0, 9);
+
+/** What a gate's verdict says of a commit. Neither noise nor a broken measurement blames anybody. */
+export function outcomeOf(verdict: Verdict): CommitOutcome {
+  if (verdict === "passed") return "good";
+  return verdict === "failed" ? "bad" : "skip";
+}
