@@ -24,6 +24,8 @@ export const startSampleSchema = z.strictObject({
   startedAt: z.string(),
   readyMs: z.number().nonnegative(),
   memoryPeakMiB: z.number().nonnegative().nullable(),
+  /** The host's load average over the last minute, when the start had been measured: it tells a noisy neighbour. */
+  loadAverage: z.number().nonnegative().nullable(),
   requests: z.array(requestSampleSchema),
 });
 export type StartSample = z.infer<typeof startSampleSchema>;

@@ -1,6 +1,6 @@
 import { mean } from "simple-statistics";
 
-import type { GatedMetric, SpeedMetricName } from "../gates/thresholds.ts";
+import type { GatedMetric, SpeedMetricName, StartLevel } from "../gates/thresholds.ts";
 import type { RequestSample, StartSample } from "./result.ts";
 
 /** Unit and direction of a speed metric. */
@@ -17,16 +17,23 @@ function valueOf(sample: RequestSample, metric: SpeedMetricName): number {
 }
 
 /**
- * One value per start for a gated metric: the mean of ln over that start's requests of the scenario. Starts are the sampling unit,
- * because requests of one start share that start's luck. First turns of a conversation are left out: they reuse nothing.
+ * One value per start for a gated metric, over that start's requests of the scenario: the mean of ln, or ln of the best request where
+ * `level` is `best`. Starts are the sampling unit, because requests of one start share that start's luck. First turns of a conversation
+ * are left out: they reuse nothing.
  * @throws {RangeError} if a start has no request of the scenario.
  */
-export function startLevels(starts: readonly StartSample[], gated: Pick<GatedMetric, "scenario" | "metric">): number[] {
+export function startLevels(
+  starts: readonly StartSample[],
+  { scenario, metric }: Pick<GatedMetric, "scenario" | "metric">,
+  level: StartLevel,
+): number[] {
   return starts.map((start, index) => {
-    const all = start.requests.filter((request) => request.scenario === gated.scenario);
+    const all = start.requests.filter((request) => request.scenario === scenario);
     const later = all.filter((request) => request.turn > 0);
     const chosen = later.length > 0 ? later : all;
-    if (chosen.length === 0) throw new RangeError(`starts.${index}: no request of scenario ${JSON.stringify(gated.scenario)}`);
-    return mean(chosen.map((request) => Math.log(valueOf(request, gated.metric))));
+    if (chosen.length === 0) throw new RangeError(`starts.${index}: no request of scenario ${JSON.stringify(scenario)}`);
+    const logs = chosen.map((request) => Math.log(valueOf(request, metric)));
+    if (level === "mean") return mean(logs);
+    return speedMetrics[metric].better === "higher" ? Math.max(...logs) : Math.min(...logs);
   });
 }

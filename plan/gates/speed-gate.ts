@@ -1,6 +1,6 @@
 import { mean } from "simple-statistics";
 
-import { differenceOfMeans, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
+import { differenceOfMeans, levelPerLook, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
 import type { Difference } from "./statistics.ts";
 import { combineVerdicts } from "./verdict.ts";
 import type { MetricVerdict, Verdict } from "./verdict.ts";
@@ -51,14 +51,14 @@ function lookAt(samples: SpeedSamples, starts: number, design: SpeedDesign, metr
   const candidate = samples.candidate.slice(0, starts);
   const sessionVariance = Math.log1p(design.sessionSpreadPercent / 100) ** 2 * (1 + 1 / samples.baselineSessions);
   const difference = differenceOfMeans(candidate, samples.baseline, sessionVariance);
-  const share = design.alpha / design.looks.length;
+  const level = levelPerLook(design.alpha, design.looks.length);
   const halfAt = (alpha: number): number => studentQuantile(1 - alpha, difference.degreesOfFreedom) * difference.standardError;
   const gain = (difference.value - limitOf(samples)) * (samples.better === "higher" ? 1 : -1);
   const variation = variationPercent(candidate);
-  const half = halfAt(share);
+  const half = halfAt(level);
   const isSteady = variation <= design.maxVariationPercent;
   if (isSteady && gain > half) return { verdict: "passed", difference, half, variation };
-  if (isSteady && gain < -halfAt(share / metricCount)) return { verdict: "failed", difference, half, variation };
+  if (isSteady && gain < -halfAt(level / metricCount)) return { verdict: "failed", difference, half, variation };
   return { verdict: "inconclusive", difference, half, variation };
 }
 
@@ -105,8 +105,8 @@ function noiseNote(variation: number, design: SpeedDesign): string {
  * Non-inferiority of a candidate's speed in three outcomes. A metric passes when the whole confidence interval of its difference
  * lies above the accepted worsening, fails when it lies below, and is undecided in between or while its starts spread too much.
  *
- * Each of the `looks` spends an equal part of `alpha`, so looking often does not raise the error (union bound). All metrics must
- * pass, which needs no further correction for passing wrongly; that any one may fail does, so failing shares `alpha` over metrics.
+ * The `looks` share `alpha` (see `levelPerLook`), so that looking often does not raise the error. All metrics must pass, which needs no
+ * further correction for passing wrongly; that any one of them may fail does, so failing shares `alpha` over the metrics (Bonferroni).
  * @throws {RangeError} if there is no metric, or a metric has fewer than two starts on either side when a look is due.
  */
 export function decideSpeed(metrics: readonly SpeedSamples[], design: SpeedDesign): SpeedDecision {

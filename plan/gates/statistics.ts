@@ -27,25 +27,34 @@ export interface Difference {
 }
 
 /**
- * `mean(candidate) - mean(baseline)` after Welch: the two groups need not spread alike. `extraVariance` is added to the squared
- * standard error as known (it brings no degrees of freedom). Two groups without any spread give a standard error of exactly that.
+ * `mean(candidate) - mean(baseline)`, with the spread pooled over both groups (Student), because three values alone know theirs too
+ * badly. A candidate that spreads more than the pool is charged with its own spread. `extraVariance` is added to the squared standard
+ * error as known. Two groups without any spread give a standard error of exactly that.
  * @throws {RangeError} if a group has fewer than two values: one value says nothing about its own spread.
  */
 export function differenceOfMeans(candidate: readonly number[], baseline: readonly number[], extraVariance = 0): Difference {
   for (const [name, values] of Object.entries({ candidate, baseline }))
     if (values.length < 2) throw new RangeError(`${name}: got ${values.length} values, expected at least 2`);
-  const parts = [candidate, baseline].map((values) => ({
-    variance: sampleVariance([...values]) / values.length,
-    freedom: values.length - 1,
-  }));
-  const sampled = parts.reduce((sum, part) => sum + part.variance, 0);
-  const total = sampled + extraVariance;
-  const weight = parts.reduce((sum, part) => sum + part.variance ** 2 / part.freedom, 0);
-  return {
-    value: mean([...candidate]) - mean([...baseline]),
-    standardError: Math.sqrt(total),
-    degreesOfFreedom: weight > 0 ? total ** 2 / weight : candidate.length + baseline.length - 2,
-  };
+  const degreesOfFreedom = candidate.length + baseline.length - 2;
+  const own = sampleVariance([...candidate]);
+  const squares = own * (candidate.length - 1) + sampleVariance([...baseline]) * (baseline.length - 1);
+  const pooled = squares / degreesOfFreedom;
+  const variance = Math.max(own, pooled) / candidate.length + pooled / baseline.length + extraVariance;
+  return { value: mean([...candidate]) - mean([...baseline]), standardError: Math.sqrt(variance), degreesOfFreedom };
+}
+
+/** Share of an error of 0.05 that each of several equally strict looks may spend. @see S. J. Pocock, Biometrika 64 (1977), one-sided 0.05 */
+const pocockShares = [1, 0.608, 0.464, 0.387, 0.338, 0.305, 0.28, 0.261, 0.245, 0.232] as const;
+
+/**
+ * Nominal level of each of `looks` looks at growing data so that all together err with at most `alpha`. The shares are Pocock's for
+ * 0.05 and independent increments; here all looks share one baseline, which makes them err less. Checked by tests/bench/gates.
+ * @throws {RangeError} if there are more than ten looks, which the table does not cover.
+ */
+export function levelPerLook(alpha: number, looks: number): number {
+  const share = pocockShares[looks - 1];
+  if (share === undefined) throw new RangeError(`looks: got ${looks}, expected 1 to ${pocockShares.length}`);
+  return alpha * share;
 }
 
 /** Mean of paired differences with its standard error. @throws {RangeError} if there are fewer than two pairs or the lengths differ. */

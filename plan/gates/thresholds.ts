@@ -6,6 +6,9 @@ export const speedMetricNameSchema = z.enum(["decode", "prompt", "firstToken"]);
 /** `decode` and `prompt` are tokens per second, higher is better; `firstToken` is milliseconds to the first token, lower is better. */
 export type SpeedMetricName = z.infer<typeof speedMetricNameSchema>;
 
+export const startLevelSchema = z.enum(["mean", "best"]);
+export type StartLevel = z.infer<typeof startLevelSchema>;
+
 const gatedMetricSchema = z.strictObject({
   scenario: z.string().min(1),
   metric: speedMetricNameSchema,
@@ -27,8 +30,11 @@ export const benchmarkThresholdsSchema = z.strictObject({
   looks: z
     .array(z.number().int().min(2).max(64))
     .min(1)
+    .max(10)
     .refine((looks) => looks.every((look, index) => index === 0 || look > (looks[index - 1] ?? 0)), "expected rising numbers of starts")
-    .default([3, 4, 6, 8, 12]),
+    .default([3, 5, 8, 12, 16]),
+  /** What stands for a start: the mean of its requests, or on a host whose CPUs others use too, its best one: neighbours only ever slow. */
+  startLevel: startLevelSchema.default("mean"),
   /** Spread of the starts above which nothing is decided. */
   maxVariationPercent: percent.default(5),
   /** Spread between measurements made at different times on this host beyond what one run's starts show. */

@@ -15,7 +15,7 @@ import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
 import type { Comparison } from "../../plan/gates/verdict.ts";
 import { baselineKey, readBaseline, readCommittedBaseline } from "./baselines.ts";
 import type { Baseline } from "./baselines.ts";
-import { logTail, waitReady } from "./candidate.ts";
+import { execText, logTail, waitReady } from "./candidate.ts";
 import { getJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
@@ -37,7 +37,9 @@ async function measureStart(container: Docker.Container, input: BenchmarkInput, 
   const { server, readyMs } = await waitReady(container, { apiKeyFile, timeoutSec: protocol.readyTimeoutSec, signal: context.signal });
   const { ctxSize } = await readProps(server, context.signal);
   const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(index === 0);
-  return { startedAt, readyMs, memoryPeakMiB: await memoryPeakMiB(container), requests };
+  const load = await execText(container, ["cat", "/proc/loadavg"]);
+  const loadAverage = load === undefined ? null : Number.parseFloat(load);
+  return { startedAt, readyMs, memoryPeakMiB: await memoryPeakMiB(container), loadAverage, requests };
 }
 
 async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ build: string; ctxSize: number }> {
@@ -94,14 +96,17 @@ function decideStarts(starts: readonly StartSample[], baseline: Baseline | undef
   const { thresholds } = input;
   const metrics = thresholds.metrics.map((gated) => {
     const { unit, better, label } = speedMetrics[gated.metric];
-    return { gated, common: { name: `${gated.scenario} ${label}`, unit, better, candidate: startLevels(starts, gated) } };
+    return {
+      gated,
+      common: { name: `${gated.scenario} ${label}`, unit, better, candidate: startLevels(starts, gated, thresholds.startLevel) },
+    };
   });
   if (baseline === undefined) return decideFloors(metrics.map(({ gated, common }) => ({ ...common, floor: gated.floor ?? null })));
   const sessions = baseline.sessions;
   const samples = metrics.map(({ gated, common }) => ({
     ...common,
     marginPercent: gated.marginPercent ?? thresholds.marginPercent,
-    baseline: sessions.flatMap((session) => startLevels(session.starts, gated)),
+    baseline: sessions.flatMap((session) => startLevels(session.starts, gated, thresholds.startLevel)),
     baselineSessions: sessions.length,
   }));
   return decideSpeed(samples, thresholds);
@@ -158,7 +163,7 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
 function describeStart(start: StartSample, input: BenchmarkInput): string {
   const values = input.thresholds.metrics.map((gated) => {
     const { label, unit } = speedMetrics[gated.metric];
-    return `${gated.scenario} ${label} ${Math.exp(startLevels([start], gated)[0] ?? 0).toFixed(1)} ${unit}`;
+    return `${gated.scenario} ${label} ${Math.exp(startLevels([start], gated, input.thresholds.startLevel)[0] ?? 0).toFixed(1)} ${unit}`;
   });
   return `ready in ${(start.readyMs / 1000).toFixed(1)} s; ${values.join(", ")}`;
 }

@@ -43,6 +43,8 @@ function createOptions(run: OneOff): Docker.ContainerCreateOptions {
     Entrypoint: [entrypoint],
     Cmd: arguments_,
     User: user,
+    // waiting OpenMP threads that spin starve each other on shared cores: decode fell from 48 to 5 tok/s beside other load
+    Env: ["OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=0"],
     Labels: { [labels.stack]: run.stack, [labels.role]: "helper" },
     HostConfig: {
       ...memory,
