@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ConfigError, parseWith } from "./errors.ts";
+import { parseJsonWith } from "./json.ts";
 
 const option = z.strictObject({
   names: z.array(z.string().startsWith("-")).min(1).describe("Every name of the option, short and long, in the order of the help"),
@@ -27,16 +27,8 @@ export type ServerOption = z.output<typeof option>;
 export const capabilitiesPath = (name: string): string => `configs/capabilities/${name}.json`;
 
 /** Capabilities from a file's text. @throws {ConfigError} with every issue. */
-export function parseCapabilities(text: string, file: string): Capabilities {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    const fix = "make it again with scripts/config/capabilities.ts";
-    throw new ConfigError([{ file, path: "", got: cause instanceof Error ? cause.message : "no JSON", allowed: "JSON", fix }], { cause });
-  }
-  return parseWith(capabilitiesSchema, value, { file });
-}
+export const parseCapabilities = (text: string, file: string): Capabilities =>
+  parseJsonWith(capabilitiesSchema, text, { file, fix: "make it again with scripts/config/capabilities.ts" });
 
 /** Names of one option at the start of its line: `-fa,   --flash-attn [on|off|auto]`; the value's form follows the last one. */
 const NAMES = /^(?:--?[A-Za-z0-9][\w.-]*,\s+)*--?[A-Za-z0-9][\w.-]*/;

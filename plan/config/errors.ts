@@ -26,10 +26,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** One issue as one line: `file: path: got …, expected …; fix`. */
+/** One issue as one line: `file: path: got …, expected …; fix`. Line breaks and other control characters in a part are escaped. */
 export function formatIssue({ file, path, got, allowed, fix }: ConfigIssue): string {
-  return `${[file, path].filter((part) => part !== "").join(": ")}: got ${got}, expected ${allowed}; ${fix}`;
+  const line = `${[file, path].filter((part) => part !== "").join(": ")}: got ${got}, expected ${allowed}; ${fix}`;
+  return line.replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
+
+/** Control characters, and the two line separators of Unicode. */
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 /**
  * What a schema's own refinement tells `parseWith`, as the `params` of a zod custom issue. `got` replaces the value at the

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ConfigError, parseWith } from "./errors.ts";
+import { parseJsonWith } from "./json.ts";
 
 /** Unit of each metric; there is one, so that numbers can be compared without conversion. */
 const units = {
@@ -87,16 +87,8 @@ export type Expectations = z.output<typeof expectationsSchema>;
 export type Measurement = z.output<typeof measurement>;
 
 /** Expectations from a file's text. @throws {ConfigError} with every issue. */
-export function parseExpectations(text: string, file: string): Expectations {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : "no JSON";
-    throw new ConfigError([{ file, path: "", got, allowed: "JSON", fix: "mend the syntax" }], { cause });
-  }
-  return parseWith(expectationsSchema, value, { file });
-}
+export const parseExpectations = (text: string, file: string): Expectations =>
+  parseJsonWith(expectationsSchema, text, { file, fix: "mend the syntax" });
 
 /** VRAM in use that was measured with a profile, MiB; undefined where nobody measured it. The first source that has it counts. */
 export function measuredVramMiB({ measurements }: Expectations, profile: string): number | undefined {

@@ -76,7 +76,6 @@ const context: readonly FlagSpec[] = [
 
 const work: readonly FlagSpec[] = [
   flag("--threads", "LLAMA_ARG_THREADS", integer(1, 1024, "threads")),
-  flag("--threads-batch", "LLAMA_ARG_THREADS_BATCH", integer(1, 1024, "threads")),
   flag("--threads-http", "LLAMA_ARG_THREADS_HTTP", integer(1, 1024, "threads")),
   flag("--cont-batching", "LLAMA_ARG_CONT_BATCHING", onOff),
   flag("--n-predict", "LLAMA_ARG_N_PREDICT", integer(-1, 1 << 24, "tokens; -1 means no limit")),

@@ -89,7 +89,11 @@ function missing(key: string): Problem {
   const spec = flagSpecs.get(key);
   return spec === undefined
     ? { got: "nothing", allowed: "a name", fix: referenceFix(key) }
-    : { got: "nothing", allowed: spec.value.allowed, fix: "write it out: its default decides about memory or speed" };
+    : {
+        got: "nothing",
+        allowed: spec.value.allowed,
+        fix: "write it out: its default decides about memory or speed, or changed between builds",
+      };
 }
 
 function referenceFix(key: string): string {

@@ -5,10 +5,13 @@ import { ConfigError, parseWith } from "./errors.ts";
 /** Longest YAML file that is read, in characters: a hundred times the largest of this project. */
 const LONGEST_FILE_CHARS = 1 << 20;
 
+/** Syntax errors that are reported; one mistake can make hundreds, each the consequence of the one before. */
+const MOST_SYNTAX_ERRORS = 20;
+
 /**
  * Value of `schema` from the text of a YAML 1.2 file. One document, no duplicate keys, no tags of its own; an alias may
  * stand for an earlier value a hundred times at most.
- * @throws {ConfigError} with every syntax error and its line, else with every issue of the schema.
+ * @throws {ConfigError} with the first twenty syntax errors and their lines, else with every issue of the schema.
  */
 export function parseYamlWith<Schema extends z.ZodType>(schema: Schema, text: string, { file }: { file: string }): z.output<Schema> {
   return parseWith(schema, readYaml(text, file), { file });
@@ -25,7 +28,7 @@ function readYaml(text: string, file: string): unknown {
     const document = parseDocument(text, { version: "1.2", strict: true, uniqueKeys: true, prettyErrors: true, logLevel: "silent" });
     const problems = [...document.errors, ...document.warnings];
     if (problems.length > 0) {
-      const issues = problems.map(({ message, linePos }) => ({
+      const issues = problems.slice(0, MOST_SYNTAX_ERRORS).map(({ message, linePos }) => ({
         file,
         path: linePos === undefined ? "" : `line ${linePos[0].line}`,
         got: firstLine(message),
