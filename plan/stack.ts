@@ -38,7 +38,12 @@ export interface StackPlan {
   readonly perplexity: PerplexityPlan;
   readonly drainSec: number;
   /** What must be true of the host before anything changes. */
-  readonly preflight: { readonly stack: string; readonly bind: string; readonly port: number; readonly bytesNeeded: number };
+  readonly preflight: {
+    readonly stack: string;
+    readonly bind: string;
+    readonly port: number;
+    readonly room: { readonly image: string; readonly imageBytes: number; readonly volume: string; readonly modelBytes: number };
+  };
 }
 
 /** Image of helper containers and of the gateway's build: small, and there before anything is built. */
@@ -57,6 +62,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
   const models = parseModels(required(read, "configs/models.yaml"));
   const model = lookUp(models, profile.model, "MODEL", profile, "configs/models.yaml");
   const imagePlan = planLlamaImage(profile.image, image, config.device.platform);
+  const volume = planVolume(stack, config.models.path);
   const files = planModelFiles(profile.model, model);
   const path = `${modelsDir}/${files[0]?.path ?? ""}`;
   const flags = serverFlags(profile.flags, path, profile.model);
@@ -71,7 +77,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
     profile: profile.id,
     releaseId: id,
     image: imagePlan,
-    volume: planVolume(stack, config.models.path),
+    volume,
     files,
     server: { containerName: serverName(stack, id), plan: container, labels: objectLabels(stack, "server", id) },
     gateway: planGateway(stack, { ...config.gateway, replicas: 1 }, { base: baseImage, platform: config.device.platform }),
@@ -80,7 +86,12 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
     benchmark: planBenchmark(common, config.gates.benchmark, scenarioSetOf(protocol, config.gates.benchmark.scenarioSet)),
     perplexity: planPerplexity({ ...common, imageInputs, family: model.family, files }, config.gates.perplexity, corpora),
     drainSec: config.gateway.drainSec,
-    preflight: { stack, bind: config.gateway.bind, port: config.gateway.port, bytesNeeded: imageBytes[image.backend] + bytesOf(files) },
+    preflight: {
+      stack,
+      bind: config.gateway.bind,
+      port: config.gateway.port,
+      room: { image: imagePlan.tag, imageBytes: imageBytes[image.backend], volume: volume.source, modelBytes: bytesOf(files) },
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { gatewayName, labels } from "../plan/names.ts";
-import { connectDocker } from "./gates/docker-host.ts";
+import { connectDocker, dockerStatus } from "./gates/docker-host.ts";
 import { log, runProgram } from "./program.ts";
 
 /** Input of this program, from the environment variable `PREFLIGHT_INPUT`. */
@@ -11,8 +11,8 @@ const preflightInputSchema = z.strictObject({
   stack: z.string(),
   bind: z.string(),
   port: z.number().int(),
-  /** Room that images and models of the stack take at most, bytes. */
-  bytesNeeded: z.number(),
+  /** What takes room on the Docker host, and how much; what is there already takes none. */
+  room: z.strictObject({ image: z.string(), imageBytes: z.number(), volume: z.string(), modelBytes: z.number() }),
 });
 type PreflightInput = z.infer<typeof preflightInputSchema>;
 
@@ -56,15 +56,33 @@ async function checkName(docker: Docker, stack: string): Promise<void> {
   throw new Error(`container ${name} is there already and is not this stack's; rename or remove it: docker rm ${name}`);
 }
 
+/** Whether an image or a volume exists. */
+async function isThere(thing: { inspect(): Promise<unknown> }): Promise<boolean> {
+  try {
+    await thing.inspect();
+    return true;
+  } catch (error) {
+    if (dockerStatus(error) === 404) return false;
+    throw error;
+  }
+}
+
 /** @throws {Error} if the Docker host's disk has too little room; a remote host's can't be looked at from here */
-async function checkSpace(root: string, bytesNeeded: number): Promise<void> {
+async function checkSpace(docker: Docker, root: string, { room }: PreflightInput): Promise<number> {
+  const image = await isThere(docker.getImage(room.image));
+  const volume = await isThere(docker.getVolume(room.volume));
+  const bytesNeeded = (image ? 0 : room.imageBytes) + (volume ? 0 : room.modelBytes); // a volume that lacks a file checks its own room when it fetches
   const disk = await statfs(root).catch(() => undefined);
-  if (disk === undefined) return log(`preflight: ${root} is not on this machine, so its free space was not looked at`);
+  if (disk === undefined) {
+    log(`preflight: ${root} is not on this machine, so its free space was not looked at`);
+    return bytesNeeded;
+  }
   const free = disk.bavail * disk.bsize;
   if (free < bytesNeeded)
     throw new Error(
       `${root} has ${gib(free)} free, expected at least ${gib(bytesNeeded)} for images and models; free some space: docker system df shows what takes it`,
     );
+  return bytesNeeded;
 }
 
 await runProgram(async () => {
@@ -73,7 +91,7 @@ await runProgram(async () => {
   const { version, root } = await checkDocker(docker);
   await checkPort(docker, input);
   await checkName(docker, input.stack);
-  await checkSpace(root, input.bytesNeeded);
-  log(`preflight: Docker ${version}, ${input.bind}:${input.port} free or ours, room for ${gib(input.bytesNeeded)}`);
+  const bytes = await checkSpace(docker, root, input);
+  log(`preflight: Docker ${version}; ${input.bind}:${input.port} free or ours; room for ${gib(bytes)}`);
   return { docker: version };
 });

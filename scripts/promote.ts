@@ -54,7 +54,10 @@ async function switchTraffic(input: PromoteInput, docker: Docker, signal: AbortS
 }
 
 async function keepBaseline(input: PromoteInput, benchmark: GateResult, docker: Docker, now: string): Promise<void> {
-  if (benchmark.evidence === null) return log("promote: the benchmark kept no evidence, so the baseline stays as it was");
+  if (benchmark.evidence === null) {
+    log("promote: the benchmark kept no evidence, so the baseline stays as it was");
+    return;
+  }
   await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/promote`);
   const path = await promoteBaseline(store, await readBenchmarkEvidence(store, benchmark.evidence), now);
   log(`promote: baseline ${path}`);

@@ -60,8 +60,10 @@ async function startDaemon(): Promise<void> {
 }
 
 async function waitForDaemon(docker: Docker): Promise<void> {
-  for (const deadline = performance.now() + startTimeoutSec * 1000; performance.now() < deadline; await sleep(250)) {
+  const deadline = performance.now() + startTimeoutSec * 1000;
+  while (performance.now() < deadline) {
     if ((await ping(docker)) === undefined) return;
+    await sleep(250);
   }
   const tail = existsSync(daemonLog) ? (await execa("tail", ["-n", "5", daemonLog])).stdout : ((await ping(docker)) ?? "");
   throw new Error(`Docker did not start within ${startTimeoutSec} s:\n${tail}`);

@@ -1,0 +1,133 @@
+/** Which resources a stack registers and with what inputs; that the providers accept them is shown in tests/integration. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { LlmStack } from "../../components/llm-stack.ts";
+import { planDev } from "../support/project.ts";
+import { record, valueOf, type RecordedResource } from "../support/record.ts";
+
+const plan = planDev(undefined, "test");
+const sha256 = "a".repeat(64);
+const gateLine = (gate: string): string =>
+  JSON.stringify({
+    version: 1,
+    gate,
+    verdict: "passed",
+    reason: "fine",
+    releaseId: plan.releaseId,
+    dryRun: false,
+    metrics: [],
+    comparedWith: null,
+    samples: 1,
+    startedAt: "",
+    wallSec: 1,
+    evidence: null,
+  });
+const promotion = { endpoint: plan.gateway.url, releaseId: plan.releaseId, profile: "dev", previous: null, promotedAt: "now", gates: [] };
+
+/** What a program of the project prints, by the resource that runs it. */
+function stdoutOf(name: string): string {
+  if (name.startsWith("models-")) return JSON.stringify({ id: "m", path: "p", bytes: 1, sha256, source: "volume" });
+  if (name === "promote") return JSON.stringify(promotion);
+  return gateLine(name.startsWith("perplexity") ? "perplexity" : "benchmark");
+}
+
+const build = () =>
+  record(() => new LlmStack("llm", { plan }), {
+    "command:local:Command": (name) => ({ stdout: stdoutOf(name) }),
+    "docker:index/image:Image": (name) => ({ repoDigest: `sha256:${name}` }),
+    "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:base" }),
+  });
+
+let stack: LlmStack;
+let resources: readonly RecordedResource[];
+beforeAll(async () => ({ built: stack, resources } = await build()));
+
+const find = (name: string): RecordedResource => {
+  const [found, ...more] = resources.filter((resource) => resource.name === name && resource.custom);
+  if (found === undefined || more.length > 0) throw new Error(`${name}: expected one, got ${more.length + Number(found !== undefined)}`);
+  return found;
+};
+const environment = (name: string, key: string): Record<string, unknown> =>
+  JSON.parse((find(name).inputs["environment"] as Record<string, string>)[key] ?? "null") as Record<string, unknown>;
+
+describe("LlmStack", () => {
+  it("registers these resources and no others", () => {
+    const all = resources.filter(({ type }) => type !== "pulumi:pulumi:Stack").map(({ type, name }) => `${type} ${name}`);
+    expect(all.sort()).toEqual(
+      [
+        "command:local:Command models-gemma-3-270m-q4_k_m",
+        "command:local:Command preflight",
+        "command:local:Command promote",
+        `command:local:Command benchmark-${plan.releaseId}`,
+        `command:local:Command perplexity-${plan.perplexity.key}`,
+        "docker:index/container:Container gateway",
+        `docker:index/container:Container server-${plan.releaseId}`,
+        "docker:index/image:Image gateway-image",
+        "docker:index/image:Image llama-image",
+        "docker:index/network:Network gateway-edge",
+        "docker:index/network:Network servers",
+        "docker:index/remoteImage:RemoteImage base-debian:forky",
+        "docker:index/volume:Volume evidence",
+        "docker:index/volume:Volume gateway-state",
+        "docker:index/volume:Volume models",
+        "llm-server:images:LlamaImage llama-image",
+        "llm-server:models:ModelVolume models",
+        "llm-server:serving:Gateway gateway",
+        `llm-server:serving:LlamaServer server-${plan.releaseId}`,
+        "llm-server:stack:LlmStack llm",
+      ].sort(),
+    );
+  });
+
+  it("hardens every container, and publishes the gateway on loopback only", () => {
+    for (const name of ["gateway", `server-${plan.releaseId}`]) {
+      expect(find(name).inputs).toMatchObject({
+        readOnly: true,
+        privileged: false,
+        capabilities: { drops: ["ALL"] },
+        securityOpts: ["no-new-privileges:true"],
+        user: "10001:10001",
+        init: true,
+        logOpts: { "max-file": "5", "max-size": "10m" },
+      });
+      expect(find(name).inputs["memory"]).toBe(find(name).inputs["memorySwap"]);
+    }
+    expect(find("gateway").inputs["ports"]).toEqual([{ internal: 8000, external: 8080, ip: "127.0.0.1" }]);
+    expect(find(`server-${plan.releaseId}`).inputs["ports"]).toBeUndefined();
+    expect(find("servers").inputs["internal"]).toBe(true);
+  });
+
+  it("creates the server stopped, from the image's id, with its models read-only", () => {
+    expect(find(`server-${plan.releaseId}`).inputs).toMatchObject({
+      image: "sha256:llama-image",
+      start: false,
+      mustRun: false,
+      mounts: [{ type: "volume", source: "llm-server-test-models", target: "/models", readOnly: true }],
+    });
+  });
+
+  it("measures the container that it created and the file that was fetched", () => {
+    expect(environment(`benchmark-${plan.releaseId}`, "GATE_INPUT")).toMatchObject({
+      container: plan.server.containerName,
+      modelSha256: sha256,
+      imageId: "sha256:llama-image",
+    });
+    expect(find(`benchmark-${plan.releaseId}`).inputs["triggers"]).toEqual([`server-${plan.releaseId}-id`]);
+    expect(environment(`perplexity-${plan.perplexity.key}`, "GATE_INPUT")).toMatchObject({
+      modelVolume: "llm-server-test-models",
+      modelSha256: sha256,
+    });
+  });
+
+  it("promotes with the gates' own lines", () => {
+    expect(environment("promote", "PROMOTE_INPUT")).toMatchObject({
+      releaseId: plan.releaseId,
+      benchmark: gateLine("benchmark"),
+      perplexity: gateLine("perplexity"),
+    });
+  });
+
+  it("says what was promoted", async () => {
+    expect(await valueOf(stack.promotion)).toEqual(promotion);
+    expect(await valueOf(stack.endpoint)).toBe("http://127.0.0.1:8080");
+  });
+});
