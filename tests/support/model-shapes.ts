@@ -1,9 +1,11 @@
-import type { FixtureModel, FixtureTensor, FixtureValue } from "./gguf-file.ts";
+import type { HeaderOnlyModel, StoredValue } from "../../plan/gguf/write.ts";
+
+type FixtureTensor = HeaderOnlyModel["tensors"][number];
 
 const tensor = (name: string, type: string, ...shape: number[]): FixtureTensor => ({ name, type, shape });
 
 /** A vocabulary that llama.cpp accepts: `count` made-up tokens, one of them the newline of the GPT-2 alphabet. */
-function tokenizer(count: number, pre: string): Record<string, FixtureValue> {
+function tokenizer(count: number, pre: string): Record<string, StoredValue> {
   const tokens = Array.from({ length: count }, (_, index) => (index === 198 ? "Ċ" : `t${index}`));
   return {
     "tokenizer.ggml.model": { string: "gpt2" },
@@ -16,7 +18,7 @@ function tokenizer(count: number, pre: string): Record<string, FixtureValue> {
   };
 }
 
-function prefixed(architecture: string, values: Record<string, FixtureValue>): Record<string, FixtureValue> {
+function prefixed(architecture: string, values: Record<string, StoredValue>): Record<string, StoredValue> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [`${architecture}.${key}`, value]));
 }
 
@@ -28,7 +30,7 @@ const isBetterQuant = (index: number, count: number): boolean =>
  * Qwen3.5-35B-A3B as published: 40 layers, every fourth full attention, the rest Gated DeltaNet; 256 experts, 8 used; vocabulary 248,320,
  * untied. With `mtp` the 41st layer that predicts a second token. Sizes match the published ones: Q8_0 36.90 GB, Q4_K_M 21.16 GB.
  */
-export function qwen35moe(quant: "Q8_0" | "Q4_K_M", options: { mtp?: boolean; layers?: number; experts?: number } = {}): FixtureModel {
+export function qwen35moe(quant: "Q8_0" | "Q4_K_M", options: { mtp?: boolean; layers?: number; experts?: number } = {}): HeaderOnlyModel {
   const { mtp = false, layers = 40, experts = 256 } = options;
   const isMixed = quant === "Q4_K_M";
   const base = isMixed ? "Q4_K" : "Q8_0";
@@ -137,7 +139,7 @@ function attentionTensors(shape: DenseShape, il: number, names: { readonly hasQk
   ];
 }
 
-const denseMetadata = (architecture: string, shape: DenseShape): Record<string, FixtureValue> => ({
+const denseMetadata = (architecture: string, shape: DenseShape): Record<string, StoredValue> => ({
   "general.architecture": { string: architecture },
   "general.name": { string: `synthetic ${architecture}` },
   ...prefixed(architecture, {
@@ -165,7 +167,7 @@ const perLayer = (count: number, build: (il: number) => FixtureTensor[]): Fixtur
   Array.from({ length: count }, (_, il) => build(il)).flat();
 
 /** A plain grouped-query transformer (architecture `llama`), as large as an 8B model; `tied` leaves `output.weight` out. */
-export function llamaGqa(isTied = false): FixtureModel {
+export function llamaGqa(isTied = false): HeaderOnlyModel {
   const shape: DenseShape = { layers: 32, embd: 4096, heads: 32, kvHeads: 8, headDim: 128, ff: 14_336, vocab: 128_256, type: "Q4_K" };
   const layer = (il: number): FixtureTensor[] => [
     ...attentionTensors(shape, il, { hasQkNorm: false }),
@@ -180,7 +182,7 @@ export function llamaGqa(isTied = false): FixtureModel {
 }
 
 /** A mixture of experts with plain attention (architecture `qwen3moe`), 24 layers, 64 experts. */
-export function qwen3Moe(): FixtureModel {
+export function qwen3Moe(): HeaderOnlyModel {
   const shape: DenseShape = { layers: 24, embd: 2048, heads: 32, kvHeads: 4, headDim: 128, ff: 6144, vocab: 151_936, type: "Q8_0" };
   const [experts, ff] = [64, 768];
   const layer = (il: number): FixtureTensor[] => [
@@ -202,7 +204,7 @@ export function qwen3Moe(): FixtureModel {
 }
 
 /** Sliding-window attention on five of six layers (architecture `gemma3`, window 1024), as large as a 4B model; tied embeddings. */
-export function gemma3Swa(): FixtureModel {
+export function gemma3Swa(): HeaderOnlyModel {
   const shape: DenseShape = { layers: 34, embd: 2560, heads: 8, kvHeads: 4, headDim: 256, ff: 10_240, vocab: 262_144, type: "Q8_0" };
   const layer = (il: number): FixtureTensor[] => [
     ...attentionTensors(shape, il, { hasQkNorm: true }),
