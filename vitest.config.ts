@@ -2,7 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Three lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
- * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `oracle` asks the engine.
+ * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `images` builds llama.cpp itself and takes half
+ * an hour. `oracle` asks the engine.
  */
 export default defineConfig({
   test: {
@@ -21,6 +22,23 @@ export default defineConfig({
           include: ["tests/integration/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: "images",
+          include: ["tests/images/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 5_400_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          name: "oracle",
+          include: ["tests/oracle/**/*.test.ts"],
+          testTimeout: 900_000,
           hookTimeout: 600_000,
         },
       },
