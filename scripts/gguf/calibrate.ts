@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeDigestModel } from "../../plan/gguf/write.ts";
 import type { GgufHeader } from "../../plan/gguf/types.ts";
@@ -8,6 +8,7 @@ import { readMemoryFlags } from "../../plan/memory/flags.ts";
 import { readModelShape } from "../../plan/memory/model-shape.ts";
 import { isExpertTensor, planPlacement } from "../../plan/memory/placement.ts";
 import { MIB } from "../../plan/memory/types.ts";
+import { writeFormattedJson } from "../config/formatted.ts";
 import { askEngine, type EngineAnswer, type EngineHost } from "./engine.ts";
 
 /** What is calibrated: the build in an image on a backend, for some models. */
@@ -80,8 +81,7 @@ export async function calibrateCompute(calibration: Calibration): Promise<Comput
 export async function writeComputeTable(table: ComputeTable, folder: string): Promise<string> {
   const build = table.build.startsWith("b") ? table.build : table.build.slice(0, 9);
   const path = join(folder, "configs", "compute-tables", `${build}-${table.backend}.json`);
-  await writeFile(`${path}.part`, `${JSON.stringify(table, null, 1)}\n`);
-  await rename(`${path}.part`, path);
+  await writeFormattedJson(path, table);
   return path;
 }
 

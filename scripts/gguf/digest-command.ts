@@ -1,8 +1,8 @@
-import { mkdir, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Command } from "commander";
 import { planHeaderDigest } from "../../plan/gguf/digest.ts";
 import { checkTensorExtents } from "../../plan/gguf/extents.ts";
+import { writeFormattedJson } from "../config/formatted.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { readGgufHeader } from "./source.ts";
@@ -15,9 +15,7 @@ export async function writeHeaderDigest(model: string, location: string, source:
   const header = await readGgufHeader(location);
   checkTensorExtents(header, header.fileBytes);
   const path = join(folder, headerDigestPath(model));
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(`${path}.part`, `${JSON.stringify(planHeaderDigest({ ...header, source }), null, 1)}\n`);
-  await rename(`${path}.part`, path);
+  await writeFormattedJson(path, planHeaderDigest({ ...header, source }));
   return path;
 }
 
