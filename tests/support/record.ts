@@ -41,5 +41,6 @@ export async function record<T>(
 }
 
 /** Value of an output, once it is known. */
-export const valueOf = <T>(output: pulumi.Output<T>): Promise<T> =>
-  new Promise((resolve) => output.apply(resolve as (value: pulumi.Unwrap<T>) => void));
+export function valueOf<T>(output: pulumi.Output<T>): Promise<pulumi.Unwrap<T>> {
+  return new Promise((resolve) => void pulumi.output(output).apply((value) => resolve(value)));
+}

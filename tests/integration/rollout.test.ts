@@ -1,0 +1,138 @@
+/**
+ * A stack's life on the real CLI, Docker, llama.cpp and model, with each provider set. Margins of speed are wide here: that the gates' decisions are
+ * right is shown elsewhere, and what two releases on one GPU do cannot be shown on a host without one.
+ */
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chat, underLoad } from "../support/load.ts";
+import { prepareModels } from "../support/models.ts";
+import { providerSets } from "../support/provider-sets.ts";
+import { StackProject } from "../support/stack-project.ts";
+
+const sets = await providerSets();
+const image = "llm-server/test:llama-cpp";
+await execa(
+  "docker",
+  [
+    "build",
+    "--quiet",
+    "--tag",
+    image,
+    "--build-arg",
+    "RUNTIME_BASE=debian:forky",
+    "--file",
+    "docker/Dockerfile.llama-cpp-debian",
+    "docker",
+  ],
+  { env: { DOCKER_BUILDKIT: "0" } },
+);
+await prepareModels(image);
+
+describe.each(sets)("with the $name providers", (set) => {
+  let project: StackProject;
+  let first: string;
+  beforeAll(async () => {
+    project = await StackProject.create(set);
+  });
+  afterAll(async () => {
+    await project[Symbol.asyncDispose]();
+  });
+  const serverOf = (release: string): string => `llm-server-${project.stack}-server-${release}`;
+  const startedAt = async (name: string): Promise<string> =>
+    (await execa("docker", ["inspect", "--format", "{{.State.StartedAt}}", name])).stdout;
+  const activeRelease = async (): Promise<string> => String((await project.outputs())["activeRelease"]);
+
+  it("shows in a preview what would be made, and makes nothing", async () => {
+    const { exitCode, output } = await project.pulumi("preview", "--stack", project.stack);
+    expect(output).toContain("promote create");
+    expect(exitCode).toBe(0);
+    expect(await project.onHost("container")).toEqual([]);
+  });
+
+  it("serves a release that passed its gates", async () => {
+    const { exitCode, output } = await project.up();
+    expect(output).toMatch(/perplexity gate: PASSED/);
+    expect(output).toMatch(/benchmark gate: PASSED/);
+    expect(exitCode).toBe(0);
+    first = await activeRelease();
+    expect(await project.outputs()).toMatchObject({
+      endpoint: project.endpoint,
+      profile: "dev",
+      verdicts: [
+        { gate: "perplexity", verdict: "passed" },
+        { gate: "benchmark", verdict: "passed" },
+      ],
+    });
+    const answer = await chat(project.endpoint);
+    expect(answer.text).toContain("Paris");
+    expect(answer.upstream).toBe(`${serverOf(first)}:8080`);
+  });
+
+  it("finds nothing to change in a second up, a preview and a refresh", async () => {
+    const before = await startedAt(serverOf(first));
+    expect((await project.up("--expect-no-changes")).output).not.toMatch(/\d+ (created|updated|replaced|deleted)/);
+    expect(await project.pulumi("preview", "--expect-no-changes", "--stack", project.stack)).toMatchObject({ exitCode: 0 });
+    expect(await project.pulumi("refresh", "--preview-only", "--expect-no-changes", "--yes", "--stack", project.stack)).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await startedAt(serverOf(first))).toBe(before);
+  });
+
+  it("refuses a worse quant: up fails with the numbers, the old release serves without a failed request", async () => {
+    await project.set("profile", "q2");
+    const { result, load } = await underLoad(project.endpoint, () => project.up());
+    expect(result.exitCode).not.toBe(0);
+    expect(result.output).toMatch(/perplexity gate: FAILED/);
+    expect(result.output).toMatch(/perplexity gate failed: .*\+\d+\.\d+ %/);
+    expect(load.failures).toEqual([]);
+    expect(load.answered).toBeGreaterThan(0);
+    expect(load.upstreams).toEqual([`${serverOf(first)}:8080`]);
+    expect(await activeRelease()).toBe(first);
+  });
+
+  it("refuses it again when nothing was changed", async () => {
+    expect(await project.up()).toMatchObject({ exitCode: expect.not.toSatisfy((code: number) => code === 0) as number });
+    expect((await chat(project.endpoint)).upstream).toBe(`${serverOf(first)}:8080`);
+  });
+
+  it("reverts by removing the candidate only: nothing that serves is restarted or measured again", async () => {
+    const before = await startedAt(serverOf(first));
+    await project.set("profile", "dev");
+    const { exitCode, output } = await project.up();
+    expect(exitCode).toBe(0);
+    expect(output).not.toContain("gate:");
+    expect(await startedAt(serverOf(first))).toBe(before);
+    expect(await project.onHost("container")).toEqual([`llm-server-${project.stack}-gateway`, serverOf(first)]);
+  });
+
+  it("switches to a good release without a failed request, and removes the old one", async () => {
+    await project.writeProfile("wide", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=8192"));
+    await project.set("profile", "wide");
+    const { result, load } = await underLoad(project.endpoint, () => project.up());
+    expect(result.output).toContain("takes traffic");
+    expect(result.exitCode).toBe(0);
+    const second = await activeRelease();
+    expect(second).not.toBe(first);
+    expect(load.failures).toEqual([]);
+    expect(load.upstreams).toEqual([`${serverOf(first)}:8080`, `${serverOf(second)}:8080`]);
+    expect(await project.onHost("container")).toEqual([`llm-server-${project.stack}-gateway`, serverOf(second)]);
+  });
+
+  it("brings back a server that was removed by hand, through its gates", async () => {
+    const release = await activeRelease();
+    await execa("docker", ["rm", "--force", serverOf(release)]);
+    const { exitCode, output } = await project.up("--refresh");
+    expect(output).toMatch(/benchmark gate: PASSED/);
+    expect(exitCode).toBe(0);
+    expect((await chat(project.endpoint)).upstream).toBe(`${serverOf(release)}:8080`);
+  });
+
+  it("is destroyed without a trace but the evidence", async () => {
+    expect(await project.pulumi("destroy", "--yes", "--skip-preview", "--stack", project.stack)).toMatchObject({ exitCode: 0 });
+    expect(await project.onHost("container")).toEqual([]);
+    expect(await project.onHost("network")).toEqual([]);
+    expect(await project.onHost("volume")).toEqual([`llm-server-${project.stack}-evidence`]);
+  });
+});
+
+if (sets.length === 0) it.skip("needs a provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** One short chat completion. @throws {Error} if it is not answered with 200 and a choice */
+export async function chat(
+  endpoint: string,
+  content = "What is the capital of France?",
+): Promise<{ readonly text: string; readonly upstream: string }> {
+  const response = await fetch(`${endpoint}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ messages: [{ role: "user", content }], max_tokens: 8, temperature: 0, stop: ["\n"] }),
+    signal: AbortSignal.timeout(120_000),
+  });
+  const body = await response.text();
+  if (!response.ok) throw new Error(`${response.status} ${body}`);
+  const { choices } = JSON.parse(body) as { choices: { message: { content: string } }[] };
+  const text = choices[0]?.message.content;
+  if (text === undefined) throw new Error(`no choice in ${body}`);
+  return { text, upstream: response.headers.get("x-llm-server-upstream") ?? "" };
+}
+
+/** What became of the requests that were sent all the time. */
+export interface LoadReport {
+  readonly answered: number;
+  readonly failures: readonly string[];
+  /** Servers that answered, in the order in which they first did. */
+  readonly upstreams: readonly string[];
+}
+
+/** Sends one request after the other while `work` runs, and reports what became of them. */
+export async function underLoad<T>(endpoint: string, work: () => Promise<T>): Promise<{ readonly result: T; readonly load: LoadReport }> {
+  const failures: string[] = [];
+  const upstreams = new Set<string>();
+  let answered = 0;
+  let isOver = false;
+  const client = async (): Promise<void> => {
+    while (!isOver) {
+      try {
+        upstreams.add((await chat(endpoint)).upstream);
+        answered += 1;
+      } catch (error) {
+        failures.push(String(error));
+      }
+      await sleep(50);
+    }
+  };
+  const running = client();
+  const result = await work().finally(() => (isOver = true));
+  await running;
+  return { result, load: { answered, failures, upstreams: [...upstreams] } };
+}

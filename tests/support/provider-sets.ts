@@ -1,0 +1,69 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { delimiter, dirname, join } from "node:path";
+import { execa } from "execa";
+import { cacheDir, projectDir } from "../../scripts/paths.ts";
+import { readVersions } from "../../scripts/setup/versions.ts";
+
+/** A Pulumi CLI with one set of provider plugins. */
+export interface ProviderSet {
+  readonly name: "toolchain" | "official";
+  /** Environment that makes `pulumi` this one. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Folder of the official archives: PULUMI_PLUGIN_ARCHIVES, else beside the checkout. */
+const archives = (): string | undefined =>
+  [process.env["PULUMI_PLUGIN_ARCHIVES"], join(projectDir, "..", "shared", "pulumi-plugins")].find(
+    (dir) => dir !== undefined && existsSync(dir),
+  );
+
+const toolchainHome = (): string => join(cacheDir(), "pulumi", "toolchain");
+
+/**
+ * The provider sets that this machine can run: the stand-ins of `toolchain/` where they can be built, the official ones where their archives are.
+ * With REQUIRE_INTEGRATION=1 a machine that has none fails instead of skipping.
+ */
+export async function providerSets(): Promise<ProviderSet[]> {
+  const sets = [await toolchainSet(), await officialSet()].filter((set) => set !== undefined);
+  if (sets.length === 0 && process.env["REQUIRE_INTEGRATION"] === "1")
+    throw new Error("no provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");
+  return sets;
+}
+
+function envOf(home: string, ...bin: string[]): Record<string, string> {
+  const path = [join(projectDir, "node_modules", ".bin"), ...bin, process.env["PATH"] ?? ""].join(delimiter);
+  return { PATH: path, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true", PULUMI_CONFIG_PASSPHRASE: "" };
+}
+
+async function toolchainSet(): Promise<ProviderSet | undefined> {
+  const built = await execa(join(projectDir, "toolchain", "build"), ["--out", toolchainHome()], { reject: false });
+  if (built.exitCode !== 0) return undefined;
+  return { name: "toolchain", env: envOf(toolchainHome(), join(toolchainHome(), "bin")) };
+}
+
+/** The official plugins in a home of their own, under the CLI that set-up chose or `toolchain/` built. */
+async function officialSet(): Promise<ProviderSet | undefined> {
+  const dir = archives();
+  const cli = [join(toolchainHome(), "bin", "pulumi"), join(cacheDir(), "pulumi", "cli", "bin", "pulumi")].find((file) => existsSync(file));
+  if (dir === undefined || cli === undefined) return undefined;
+  const home = join(cacheDir(), "pulumi", "official-for-tests");
+  await rm(home, { recursive: true, force: true });
+  const bin = join(home, "bin");
+  await mkdir(bin, { recursive: true });
+  await symlink(cli, join(bin, "pulumi"));
+  const versions = await readVersions();
+  const files = await readdir(dir);
+  const find = (start: string): string | undefined => files.find((file) => file.startsWith(start));
+  const host = find(`pulumi-language-nodejs-v${versions.cli}`);
+  await (host === undefined
+    ? symlink(join(dirname(cli), "pulumi-language-nodejs"), join(bin, "pulumi-language-nodejs"))
+    : execa("tar", ["-xzf", join(dir, host), "-C", bin]));
+  const env = envOf(home, bin);
+  for (const [name, version] of Object.entries(versions.plugins)) {
+    const archive = find(`pulumi-resource-${name}-v${version}`);
+    if (archive === undefined) return undefined;
+    await execa("pulumi", ["plugin", "install", "resource", name, version, "--file", join(dir, archive)], { env });
+  }
+  return { name: "official", env };
+}

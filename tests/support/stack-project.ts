@@ -1,0 +1,165 @@
+import { randomBytes } from "node:crypto";
+import { cp, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parse, stringify } from "yaml";
+import { labels } from "../../plan/names.ts";
+import { projectDir } from "../../scripts/paths.ts";
+import { badModel, goodModel, testModels } from "./models.ts";
+import type { ProviderSet } from "./provider-sets.ts";
+
+/** What a `pulumi` command did. */
+export interface PulumiRun {
+  readonly exitCode: number;
+  /** Standard output and error as the operator sees them. */
+  readonly output: string;
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/**
+ * A copy of the project with a stack of its own: own name, port, state and model folder, so that tests don't meet each other or a stack of the user's.
+ * Its benchmark decides by wide margins: these tests are about rollouts, on machines of any noise.
+ */
+export class StackProject implements AsyncDisposable {
+  readonly dir: string;
+  readonly stack: string;
+  readonly port: number;
+  readonly env: Readonly<Record<string, string>>;
+
+  private constructor(dir: string, stack: string, port: number, set: ProviderSet) {
+    this.dir = dir;
+    this.stack = stack;
+    this.port = port;
+    this.env = { ...set.env, PULUMI_BACKEND_URL: `file://${join(dir, "state")}` };
+  }
+
+  static async create(set: ProviderSet): Promise<StackProject> {
+    const dir = await mkdtemp(join(tmpdir(), "llm-server-test-"));
+    const stack = `t${randomBytes(3).toString("hex")}`;
+    const project = new StackProject(dir, stack, await freePort(), set);
+    for (const part of [
+      "Pulumi.yaml",
+      "package.json",
+      "index.ts",
+      "components",
+      "plan",
+      "scripts",
+      "configs",
+      "docker",
+      "toolchain/versions.env",
+    ])
+      await cp(join(projectDir, part), join(dir, part), { recursive: true });
+    await symlink(join(projectDir, "node_modules"), join(dir, "node_modules"));
+    await mkdir(join(dir, "state"));
+    await mkdir(join(dir, "models"));
+    for (const file of [goodModel, badModel])
+      await link(join(testModels(), file), join(dir, "models", file)).catch(() => cp(join(testModels(), file), join(dir, "models", file)));
+    await project.#addBadProfile();
+    await project.#writeConfig();
+    await project.pulumi("stack", "init", stack);
+    return project;
+  }
+
+  /** A profile `q2` that serves the worse model; otherwise the dev profile. */
+  async #addBadProfile(): Promise<void> {
+    const models = join(this.dir, "configs", "models.yaml");
+    const entry = {
+      "gemma-3-270m-q2_k": {
+        family: "gemma-3-270m",
+        file: badModel,
+        sources: [`file:${join(testModels(), badModel)}`],
+        license: "as the model it is made from",
+      },
+    };
+    await writeFile(models, `${await readFile(models, "utf8")}\n${stringify(entry)}`);
+    await this.writeProfile("q2", (text) => text.replace("MODEL=gemma-3-270m-q4_k_m", "MODEL=gemma-3-270m-q2_k"));
+  }
+
+  /** A profile made from the dev profile's text. */
+  async writeProfile(id: string, change: (text: string) => string): Promise<void> {
+    const text = await readFile(join(projectDir, "configs", "llama-cpp-dev.env"), "utf8");
+    const changed = change(text);
+    if (changed === text) throw new Error(`profile ${id}: the change changed nothing`);
+    await writeFile(join(this.dir, "configs", `llama-cpp-${id}.env`), changed);
+  }
+
+  async #writeConfig(): Promise<void> {
+    const { config } = parse(await readFile(join(projectDir, "Pulumi.dev.yaml"), "utf8")) as {
+      config: Record<string, Record<string, object>>;
+    };
+    const gates = config["llm-server:gates"] as { benchmark: { thresholds: object } };
+    const thresholds = {
+      metrics: [{ scenario: "short", metric: "decode", floor: 0.1, marginPercent: 90 }],
+      looks: [2, 3],
+      maxVariationPercent: 99,
+      timingsTolerancePercent: 50,
+      startLevel: "best",
+    };
+    const own = {
+      ...config,
+      "llm-server:gateway": { port: this.port, holdSec: 30, drainSec: 10 },
+      "llm-server:models": { path: join(this.dir, "models") },
+      "llm-server:gates": { ...gates, benchmark: { ...gates.benchmark, thresholds } },
+    };
+    await writeFile(join(this.dir, `Pulumi.${this.stack}.yaml`), stringify({ config: own }));
+  }
+
+  /** Runs `pulumi` on the project's stack. */
+  async pulumi(...args: readonly string[]): Promise<PulumiRun> {
+    const { exitCode, all } = await execa("pulumi", [...args, "--non-interactive"], {
+      cwd: this.dir,
+      env: this.env,
+      all: true,
+      reject: false,
+    });
+    return { exitCode: exitCode ?? -1, output: all };
+  }
+
+  up(...args: readonly string[]): Promise<PulumiRun> {
+    return this.pulumi("up", "--yes", "--skip-preview", "--stack", this.stack, ...args);
+  }
+
+  /** Sets a configuration value by its path below `llm-server:`. */
+  async set(path: string, value: string): Promise<void> {
+    await this.pulumi("config", "set", "--path", `llm-server:${path}`, value, "--stack", this.stack);
+  }
+
+  async outputs(): Promise<Record<string, unknown>> {
+    const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--stack", this.stack], { cwd: this.dir, env: this.env });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Names of the stack's containers, volumes and networks that are on the host. */
+  async onHost(kind: "container" | "volume" | "network"): Promise<string[]> {
+    const all = kind === "container" ? ["--all"] : [];
+    const format = kind === "container" ? "{{.Names}}" : "{{.Name}}";
+    const { stdout } = await execa("docker", [kind, "ls", ...all, "--filter", `label=${labels.stack}=${this.stack}`, "--format", format]);
+    return stdout
+      .split("\n")
+      .filter((name) => name !== "")
+      .sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pulumi("destroy", "--yes", "--skip-preview", "--stack", this.stack);
+    for (const kind of ["container", "volume", "network"] as const) {
+      const names = await this.onHost(kind);
+      if (names.length > 0) await execa("docker", [kind, "rm", ...(kind === "network" ? [] : ["--force"]), ...names]);
+    }
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
