@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Three lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
+ * Four lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
  * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `images` builds llama.cpp itself and takes half
  * an hour. `oracle` asks the engine.
  */
