@@ -69,11 +69,16 @@ async function main(name: string, options: Options): Promise<void> {
   }
   const capabilities =
     helpText === undefined || build === undefined || source === undefined
-      ? await readCapabilities(new Docker(), options.dockerImage ?? llamaImageTag(name))
+      ? { ...(await readCapabilities(new Docker(), options.dockerImage ?? llamaImageTag(name))), ...given({ build, source }) }
       : { build, source, options: parseServerHelp(await readFile(helpText, "utf8")) };
   const file = join(projectDir, capabilitiesPath(image.capabilities));
   await writeFormattedJson(file, capabilities);
   log(`${capabilitiesPath(image.capabilities)}: ${capabilities.options.length} options of ${capabilities.build}`);
+}
+
+/** The entries that somebody gave. */
+function given(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 /** Writes the list of flags that an image's build knows, read from the image itself: run it after a new pin is built. */
@@ -83,8 +88,8 @@ export function capabilitiesCommand(): Command {
     .argument("<image>", "name in configs/images.yaml, e.g. latest")
     .option("--docker-image <image>", "Docker image to ask, where it is not the tag of that name")
     .option("--help-text <file>", "read the help from a file instead, with --build and --source")
-    .option("--build <name>", "build that the text is of")
-    .option("--source <text>", "where the text is from")
+    .option("--build <name>", "build that the list is of; an image says so itself")
+    .option("--source <text>", "where the list is from; an image is its own source")
     .action(main);
 }
 
