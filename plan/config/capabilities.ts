@@ -13,6 +13,10 @@ const option = z.strictObject({
 
 /** Schema of `configs/capabilities/<name>.json`: what one build of llama-server can be told. */
 export const capabilitiesSchema = z.strictObject({
+  ref: z
+    .string()
+    .min(1)
+    .describe("The pin that the list was read for, as `pinnedRef` gives it: a list of another pin may lack flags or have too many"),
   build: z.string().min(1).describe("Build, as `llama-server --version` or its commit names it"),
   source: z.string().min(1).describe("How the list was read, so that anyone can read it again"),
   options: z.array(option).min(1),

@@ -95,3 +95,6 @@ export function buildNumber(entry: ImageConfig): number | undefined {
   const tag = /^b(\d+)$/.exec(entry.source.ref);
   return entry.source.build ?? (tag?.[1] === undefined ? undefined : Number(tag[1]));
 }
+
+/** What an image is pinned to, as text: the ref of a source build, `bNNNN` of Debian's packages. */
+export const pinnedRef = (entry: ImageConfig): string => (entry.kind === "source" ? entry.source.ref : `b${entry.build}`);

@@ -1,7 +1,7 @@
 import { knownVariables, capabilitiesPath, type Capabilities } from "./capabilities.ts";
 import { ConfigError, oneOf, quote, type ConfigIssue } from "./errors.ts";
 import { flagSpecs } from "./flags.ts";
-import type { ImageConfig, Images } from "./images.ts";
+import { pinnedRef, type ImageConfig, type Images } from "./images.ts";
 import type { Model, Models } from "./models.ts";
 import type { Profile } from "./profile.ts";
 import { samplingFlags, type SamplingPresets } from "./sampling.ts";
@@ -24,6 +24,8 @@ export interface ResolvedProfile {
   readonly capabilities: Capabilities;
   /** The profile's flags and those of its sampling preset. */
   readonly flags: Readonly<Record<string, string>>;
+  /** What an operator should know although nothing stands against the profile; empty as a rule. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -60,7 +62,19 @@ export function resolveProfile(
     reportBackend(profile, image, report);
   }
   if (issues.length > 0 || image === undefined || model === undefined || capabilities === undefined) throw new ConfigError(issues);
-  return { profile, image, model, mmproj, draft, capabilities, flags: { ...presetFlags, ...profile.flags } };
+  const warnings = staleWarnings(profile, image, capabilities);
+  return { profile, image, model, mmproj, draft, capabilities, flags: { ...presetFlags, ...profile.flags }, warnings };
+}
+
+/** A new pin's flags can only be read once it is built, so an old list warns instead of standing in the way of the build. */
+function staleWarnings(profile: Profile, image: ImageConfig, { ref }: Capabilities): string[] {
+  const pinned = pinnedRef(image);
+  if (ref === pinned) return [];
+  const path = capabilitiesPath(image.capabilities);
+  return [
+    `${path}: flags were checked against the list of ${ref}, and image ${profile.image} is pinned to ${pinned}; ` +
+      `once it is built, run node scripts/config/capabilities.ts ${profile.image}`,
+  ];
 }
 
 function lookUp<T>(

@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import Docker from "dockerode";
 import { Command } from "commander";
 import { capabilitiesPath, parseServerHelp, type Capabilities } from "../../plan/config/capabilities.ts";
-import { parseImages } from "../../plan/config/images.ts";
+import { parseImages, pinnedRef } from "../../plan/config/images.ts";
 import { labels, llamaImageTag } from "../../plan/names.ts";
 import { projectDir } from "../paths.ts";
 import { describeError, log } from "../program.ts";
@@ -44,7 +44,7 @@ export async function readServerText(docker: Docker, image: string, args: readon
 }
 
 /** Capabilities of the `llama-server` in a local image, from its own help. */
-export async function readCapabilities(docker: Docker, image: string): Promise<Capabilities> {
+export async function readCapabilities(docker: Docker, image: string): Promise<Omit<Capabilities, "ref">> {
   const version = await readServerText(docker, image, ["--version"]);
   const build = /^version: .*$/m.exec(version)?.[0].slice("version: ".length);
   if (build === undefined)
@@ -72,7 +72,7 @@ async function main(name: string, options: Options): Promise<void> {
       ? { ...(await readCapabilities(new Docker(), options.dockerImage ?? llamaImageTag(name))), ...given({ build, source }) }
       : { build, source, options: parseServerHelp(await readFile(helpText, "utf8")) };
   const file = join(projectDir, capabilitiesPath(image.capabilities));
-  await writeFormattedJson(file, capabilities);
+  await writeFormattedJson(file, { ref: pinnedRef(image), ...capabilities });
   log(`${capabilitiesPath(image.capabilities)}: ${capabilities.options.length} options of ${capabilities.build}`);
 }
 

@@ -57,7 +57,7 @@ describe("the committed lists", () => {
 
 describe("parseCapabilities", () => {
   it("fails on what is no list of options", () => {
-    expect(configErrorLines(() => parseCapabilities('{"build":"b1","source":"s","options":[]}', "c.json"))).toEqual([
+    expect(configErrorLines(() => parseCapabilities('{"ref":"r","build":"b1","source":"s","options":[]}', "c.json"))).toEqual([
       "c.json: options: got a list of 0, expected >= 1 entries; write an allowed value",
     ]);
     expect(configErrorLines(() => parseCapabilities("{", "c.json"))[0]).toMatch(/^c\.json: got .+, expected JSON; make it again/);

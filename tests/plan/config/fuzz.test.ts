@@ -36,7 +36,7 @@ const parsers: Readonly<Record<string, { parse: (text: string) => unknown; sampl
   },
   capabilities: {
     parse: (text) => parseCapabilities(text, "c.json"),
-    sample: '{"build":"b1","source":"s","options":[{"names":["-m","--model"],"env":"LLAMA_ARG_MODEL"}]}',
+    sample: '{"ref":"r","build":"b1","source":"s","options":[{"names":["-m","--model"],"env":"LLAMA_ARG_MODEL"}]}',
   },
 };
 

@@ -30,8 +30,9 @@ describe("the committed profiles", () => {
   });
 
   it.each(profileIds.filter((id) => id !== "s005-c4-autofit"))("resolve: %s", (id) => {
-    const { profile, flags } = resolve(id);
+    const { profile, flags, warnings } = resolve(id);
     expect(profile.description).not.toBe("");
+    expect(warnings).toEqual([]);
     expect(flags).toMatchObject(profile.flags);
   });
 
@@ -166,6 +167,17 @@ describe("resolveProfile", () => {
     expect(configErrorLines(() => resolveProfile(parse("dev"), { ...surroundings, capabilities: {} }))).toEqual([
       "configs/llama-cpp-dev.env: IMAGE: got an image without configs/capabilities/b11669-debian.json, expected an image whose build's flags are on record; " +
         "make it with node scripts/config/capabilities.ts, once the image is built",
+    ]);
+  });
+
+  it("warns, and goes on, where the list of flags is another pin's: the new one can be read only once it is built", () => {
+    const { images } = surroundings;
+    const latest = images["latest"];
+    if (latest?.kind !== "source") throw new Error("latest is not built from source");
+    const moved = { ...latest, source: { ...latest.source, ref: "b99999" } };
+    expect(resolveProfile(parse(c7), { ...surroundings, images: { ...images, latest: moved } }).warnings).toEqual([
+      "configs/capabilities/b11312.json: flags were checked against the list of 0c1e57098bba43ac29e6e3b677cdceebdd22334f, and image latest is pinned to b99999; " +
+        "once it is built, run node scripts/config/capabilities.ts latest",
     ]);
   });
 
