@@ -3,16 +3,20 @@ import { defineConfig } from "vitest/config";
 /**
  * Four lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
  * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `images` builds llama.cpp itself and takes half
- * an hour. `oracle` asks the engine.
+ * an hour. `oracle` asks the engine. Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
  */
+const jsonReport = process.env["VITEST_JSON"];
+
 export default defineConfig({
   test: {
+    reporters: jsonReport === undefined ? ["default"] : ["default", ["json", { outputFile: jsonReport }]],
     projects: [
       {
         test: {
           name: "unit",
           include: ["tests/{plan,components,scripts}/**/*.test.ts"],
           testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
           setupFiles: ["tests/support/fail-on-console.ts"],
         },
       },
@@ -21,8 +25,9 @@ export default defineConfig({
           name: "integration",
           include: ["tests/integration/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -32,6 +37,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 5_400_000,
           hookTimeout: 900_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -40,6 +46,7 @@ export default defineConfig({
           include: ["tests/oracle/**/*.test.ts"],
           testTimeout: 900_000,
           hookTimeout: 600_000,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
