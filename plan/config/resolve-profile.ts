@@ -30,7 +30,7 @@ export interface ResolvedProfile {
 
 /**
  * Flags that a profile writes out where its build knows them: a default that differs between builds, or that decides about gigabytes.
- * `--fit` is on by default since December 2025, and would move what was placed by hand.
+ * `--fit` is on by default in every build on record that has it, and places whatever a profile leaves open.
  */
 const writtenOutWhereKnown = ["LLAMA_ARG_FIT", "LLAMA_ARG_KV_UNIFIED", "LLAMA_ARG_CACHE_RAM", "LLAMA_ARG_CTX_CHECKPOINTS"];
 
