@@ -34,7 +34,9 @@ export const buildInfoSchema = z.strictObject({
   cmakeArguments: z.array(z.string()),
   files: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)).describe("sha256 of each installed file by name"),
   flags: z.array(z.string().startsWith("-")).describe("Every option that llama-server --help lists, short and long, in its order"),
-  environment: z.array(z.string().startsWith("LLAMA_")).describe("Every variable that llama-server --help says it reads, in its order"),
+  environment: z
+    .array(z.string().regex(/^[A-Z][A-Z0-9_]*$/))
+    .describe("Every variable that llama-server --help says it reads, in its order"),
 });
 
 /** What an image knows of its own build. */

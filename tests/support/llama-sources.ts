@@ -22,8 +22,9 @@ async function addCommit(repository: string, name: keyof typeof realCommits): Pr
   const archive = join(folder, `${realCommits[name].package.replaceAll("-", "_").replace("==", "-")}.tar.gz`);
   await execa("tar", ["-xzf", archive, "-C", folder, "--strip-components=1", "--wildcards", `*/${modulePath}`]);
   const clone = join(folder, modulePath);
-  await execa("git", ["--git-dir", clone, "config", "core.bare", "true"]);
-  await execa("git", ["--git-dir", clone, "config", "--unset", "core.worktree"], { reject: false });
+  // the clone names a work tree that is not unpacked, and git would go there first
+  await execa("git", ["config", "--file", join(clone, "config"), "--unset", "core.worktree"]);
+  await execa("git", ["config", "--file", join(clone, "config"), "core.bare", "true"]);
   await execa("git", ["--git-dir", repository, "fetch", "-q", "--update-shallow", "--depth", "1", clone, `+HEAD:refs/heads/${name}`]);
   rmSync(folder, { recursive: true });
 }
