@@ -71,7 +71,7 @@ async function decide<I extends GateInput>(
   const startMs = performance.now();
   const evidence: Record<string, unknown> = {};
   const docker = connectDocker(input.host);
-  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/${gate}`);
+  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/${gate}`, input.host);
   const progress = (line: string): void => void process.stderr.write(`${gate}: ${line}\n`);
   let outcome: Outcome;
   try {

@@ -1,12 +1,11 @@
-import { spawn } from "node:child_process";
 import { PassThrough } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 
 import type Docker from "dockerode";
 import tar from "tar-stream";
 
 import { labels } from "../../plan/names.ts";
+import { guardContainer } from "./guarded.ts";
 
 /** A tool run in a container of its own, which is gone when it returns. */
 export interface OneOff {
@@ -79,14 +78,6 @@ async function putFile(container: Docker.Container, file: OneOff["file"]): Promi
   await container.putArchive(await buffer(pack), { path: workFolder });
 }
 
-/** Starts the guard that removes the container if this process dies; returns what ends the guard. */
-function startGuard(host: string | null, id: string): () => void {
-  const script = fileURLToPath(new URL("guard.ts", import.meta.url));
-  const guard = spawn(process.execPath, [script, host ?? "", id], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
-  guard.unref();
-  return () => void guard.kill("SIGKILL");
-}
-
 async function readLogs(docker: Docker, container: Docker.Container): Promise<{ stdout: string; stderr: string }> {
   const stream = await container.logs({ follow: true, stdout: true, stderr: true });
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
@@ -102,7 +93,7 @@ async function readLogs(docker: Docker, container: Docker.Container): Promise<{ 
  */
 export async function runOneOff(docker: Docker, run: OneOff, signal: AbortSignal): Promise<OneOffResult> {
   const container = await docker.createContainer(createOptions(run));
-  const endGuard = startGuard(run.host, container.id);
+  const endGuard = guardContainer(run.host, container.id);
   const stop = (): void => void container.kill().catch(() => undefined);
   try {
     await putFile(container, run.file);

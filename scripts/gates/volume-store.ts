@@ -7,6 +7,7 @@ import type Docker from "dockerode";
 import tar from "tar-stream";
 
 import { dockerStatus } from "./docker-host.ts";
+import { guardContainer } from "./guarded.ts";
 
 const root = "/store";
 
@@ -18,13 +19,15 @@ const root = "/store";
  */
 export class VolumeStore implements AsyncDisposable {
   readonly #container: Docker.Container;
+  readonly #endGuard: () => void;
 
-  private constructor(container: Docker.Container) {
+  private constructor(container: Docker.Container, endGuard: () => void) {
     this.#container = container;
+    this.#endGuard = endGuard;
   }
 
-  /** Opens a volume, which is made if there is none; `label` names the owner on the helper container. */
-  static async open(docker: Docker, volume: string, image: string, label: string): Promise<VolumeStore> {
+  /** Opens a volume, which is made if there is none; `label` names the owner on the helper container, `host` is what `docker` connects to. */
+  static async open(docker: Docker, volume: string, image: string, label: string, host: string | null = null): Promise<VolumeStore> {
     const container = await docker.createContainer({
       Image: image,
       Entrypoint: ["/never-started"],
@@ -33,7 +36,7 @@ export class VolumeStore implements AsyncDisposable {
       Labels: { "llm-server.role": "volume-store", "llm-server.owner": label },
       HostConfig: { Mounts: [{ Type: "volume", Source: volume, Target: root }], NetworkMode: "none", CapDrop: ["ALL"] },
     });
-    return new VolumeStore(container);
+    return new VolumeStore(container, guardContainer(host, container.id));
   }
 
   /** Adds a new version of a document and returns its path inside the volume. `stamp` orders the versions: a UTC time in ISO form. */
@@ -89,6 +92,7 @@ export class VolumeStore implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#container.remove({ force: true });
+    this.#endGuard();
   }
 }
 
