@@ -126,7 +126,7 @@ function createOptions({ image, gpus, env = {}, parallel = 2 }: EngineHost): Doc
 
 async function packWork(models: readonly EngineModel[], questions: readonly EngineQuestion[]): Promise<Buffer> {
   const pack = tar.pack();
-  const put = (name: string, content: string | Buffer): unknown => pack.entry({ name: `${WORK.slice(1)}/${name}`, mode: 0o644 }, content);
+  const put = (name: string, content: string | Buffer): unknown => pack.entry({ name: `${WORK.slice(1)}/${name}`, mode: 0o666 }, content);
   pack.entry({ name: WORK.slice(1), type: "directory", mode: 0o755 });
   pack.entry({ name: `${WORK.slice(1)}/models`, type: "directory", mode: 0o755 });
   for (const { name, header } of models) put(`models/${name}.gguf`, Buffer.from(header));
