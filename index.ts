@@ -29,10 +29,13 @@ function planThisStack(): StackPlan {
 }
 
 const plan = planThisStack();
+for (const line of plan.warnings) await pulumi.log.warn(line);
+if (pulumi.runtime.isDryRun() && plan.warnings.length === 0) await pulumi.log.info(plan.memory.lines.join("\n"));
 const provider = new docker.Provider("docker", {}, { version: dockerProviderVersion });
 const stack = new LlmStack("llm", { plan }, { providers: [provider] });
 
 export const endpoint = stack.endpoint;
 export const activeRelease = stack.promotion.releaseId;
 export const profile = stack.promotion.profile;
+export const plannedMemory = plan.memory.verdict;
 export const verdicts = stack.promotion.gates;

@@ -27,15 +27,30 @@ export interface ServerContainerPlan {
 /** Most processes and threads in one server container. llama-server starts a few dozen; a fork bomb stops here. */
 export const pidsLimit = 512;
 
-/** Flags that the component sets and a profile must not: where the server listens and what it loads. */
-export function serverFlags(profileFlags: Readonly<Record<string, string>>, modelPath: string, alias: string): Record<string, string> {
+/** Variables that name the draft model's file, newest first: llama.cpp renamed it. */
+const draftVariables = ["LLAMA_ARG_SPEC_DRAFT_MODEL", "LLAMA_ARG_MODEL_DRAFT"] as const;
+
+/**
+ * The profile's flags with those that the component sets and a profile must not: where the server listens, what it loads, what the rollout needs of it.
+ * `paths` holds the files by role (`model`, `mmproj`, `draft`), `known` the variables that the image's build reads.
+ */
+export function serverFlags(
+  profileFlags: Readonly<Record<string, string>>,
+  paths: Readonly<Record<string, string>>,
+  alias: string,
+  known: ReadonlySet<string>,
+): Record<string, string> {
+  const { model, mmproj, draft } = paths;
+  const draftVariable = draftVariables.find((name) => known.has(name)) ?? draftVariables[0];
   return {
     ...profileFlags,
     LLAMA_ARG_HOST: "0.0.0.0", // inside its own network namespace; nothing of it is published
     LLAMA_ARG_PORT: String(serverPort),
-    LLAMA_ARG_MODEL: modelPath,
+    LLAMA_ARG_MODEL: model ?? "",
     LLAMA_ARG_ALIAS: alias,
     LLAMA_ARG_ENDPOINT_METRICS: "1", // the drain reads from it how many requests are still running
+    ...(mmproj === undefined ? {} : { LLAMA_ARG_MMPROJ: mmproj }),
+    ...(draft === undefined ? {} : { [draftVariable]: draft }),
   };
 }
 

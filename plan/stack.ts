@@ -1,22 +1,21 @@
 import { scenarioSetOf } from "./benchmark/protocol.ts";
-import { benchmarkProtocolSchema } from "./benchmark/protocol.ts";
-import { parseCorpora } from "./config/corpora.ts";
-import { ConfigError, oneOf, quote } from "./config/errors.ts";
-import { parseImages } from "./config/images.ts";
-import { parseModels } from "./config/models.ts";
-import { parseProfile, type Profile } from "./config/profile.ts";
+import { checkAdvisories } from "./config/advisories.ts";
+import { knownVariables } from "./config/capabilities.ts";
+import { ConfigError, quote, type ConfigIssue } from "./config/errors.ts";
+import { buildNumber } from "./config/images.ts";
+import type { Model } from "./config/models.ts";
+import type { ResolvedProfile } from "./config/resolve-profile.ts";
 import type { StackConfig } from "./config/stack-config.ts";
-import { parseYamlWith } from "./config/yaml.ts";
 import { planBenchmark, planPerplexity, type BenchmarkPlan, type PerplexityPlan } from "./gates/gate-plan.ts";
 import { planGateway, type GatewayPlan } from "./gateway.ts";
 import { planLlamaImage, type LlamaImagePlan } from "./llama-image.ts";
+import type { PreviewPlan } from "./memory/preview.ts";
+import { planStackMemory } from "./memory/stack.ts";
 import { planModelFiles, planVolume, type ModelFilePlan, type VolumePlan } from "./models/store.ts";
 import { networkName, objectLabels, serverName, volumeName } from "./names.ts";
 import { hashOf, releaseId } from "./release.ts";
 import { modelsDir, planServerContainer, serverFlags, type ServerContainerPlan } from "./server-container.ts";
-
-/** Text of a file of the project by its path, e.g. `configs/models.yaml`; undefined where there is none. */
-export type ReadText = (path: string) => string | undefined;
+import { readStackFiles, required, type ReadText, type StackFiles } from "./stack-files.ts";
 
 /** Everything that a stack consists of, as plain values: what `LlmStack` turns into resources. */
 export interface StackPlan {
@@ -37,6 +36,9 @@ export interface StackPlan {
   readonly benchmark: BenchmarkPlan;
   readonly perplexity: PerplexityPlan;
   readonly drainSec: number;
+  readonly memory: PreviewPlan;
+  /** What the operator should know although nothing stands against the stack; empty as a rule. */
+  readonly warnings: readonly string[];
   /** What must be true of the host before anything changes. */
   readonly preflight: {
     readonly stack: string;
@@ -54,81 +56,97 @@ const imageBytes = { cpu: 2 ** 30, vulkan: 2 ** 31, cuda: 8 * 2 ** 30 } as const
 
 /**
  * The whole stack from its configuration and the files that it names.
- * @throws {ConfigError} with every issue of the first file that has some
+ * @throws {ConfigError} with every issue of the first file that has some; a known-bad build and memory that can't suffice are issues too,
+ * unless the stack accepts them
  */
 export function planStack(stack: string, config: StackConfig, read: ReadText): StackPlan {
-  const profile = readProfile(stack, config, read);
-  const image = lookUp(parseImages(required(read, "configs/images.yaml")), profile.image, "IMAGE", profile, "configs/images.yaml");
-  const models = parseModels(required(read, "configs/models.yaml"));
-  const model = lookUp(models, profile.model, "MODEL", profile, "configs/models.yaml");
+  const files = readStackFiles(stack, config.profile, read);
+  const { resolved } = files;
+  const memory = planStackMemory(resolved, config, read);
+  const issues = [...advisoryIssues(stack, config, files), ...memoryIssues(stack, config, memory)];
+  if (issues.length > 0) throw new ConfigError(issues);
+  const { profile, image } = resolved;
   const imagePlan = planLlamaImage(profile.image, image, config.device.platform);
   const volume = planVolume(stack, config.models.path);
-  const files = planModelFiles(profile.model, model);
-  const path = `${modelsDir}/${files[0]?.path ?? ""}`;
-  const flags = serverFlags(profile.flags, path, profile.model);
+  const models = planModels(resolved);
+  const all = Object.values(models).flat();
+  const flags = serverFlags(resolved.flags, modelPaths(models), profile.model, knownVariables(resolved.capabilities));
   const container = planServerContainer(flags, config.device);
   const imageInputs = hashOf({ ...imagePlan, dockerfile: required(read, imagePlan.dockerfile), script: read("docker/build-llama-cpp.sh") });
-  const id = releaseId({ image: imageInputs, models: { model: files.map(identityOf).join(",") }, flags, container: { ...container } });
+  const checksums = Object.fromEntries(Object.entries(models).map(([role, parts]) => [role, parts.map(checksumOf).join(",")]));
+  const id = releaseId({ image: imageInputs, models: checksums, flags, container: { ...container } });
   const common = { stack, profile: profile.id, flags, device: config.device };
-  const protocol = parseYamlWith(benchmarkProtocolSchema, required(read, "configs/benchmark.yaml"), { file: "configs/benchmark.yaml" });
-  const corpora = parseCorpora(required(read, "configs/corpora.yaml"));
+  const { benchmark, perplexity } = config.gates;
   return {
     stack,
     profile: profile.id,
     releaseId: id,
     image: imagePlan,
     volume,
-    files,
+    files: all,
     server: { containerName: serverName(stack, id), plan: container, labels: objectLabels(stack, "server", id) },
     gateway: planGateway(stack, { ...config.gateway, replicas: 1 }, { base: baseImage, platform: config.device.platform }),
     serversNetwork: { name: networkName(stack, "servers"), labels: objectLabels(stack, "network") },
     evidence: { volume: volumeName(stack, "evidence"), labels: objectLabels(stack, "evidence") },
-    benchmark: planBenchmark(common, config.gates.benchmark, scenarioSetOf(protocol, config.gates.benchmark.scenarioSet)),
-    perplexity: planPerplexity({ ...common, imageInputs, family: model.family, files }, config.gates.perplexity, corpora),
+    benchmark: planBenchmark(common, benchmark, scenarioSetOf(files.protocol, benchmark.scenarioSet)),
+    perplexity: planPerplexity(
+      { ...common, imageInputs, family: resolved.model.family, files: models["model"] ?? [] },
+      perplexity,
+      files.corpora,
+    ),
     drainSec: config.gateway.drainSec,
+    memory,
+    warnings: [...resolved.warnings, ...(memory.verdict === "tight" || memory.verdict === "refused" ? memory.lines : [])],
     preflight: {
       stack,
       bind: config.gateway.bind,
       port: config.gateway.port,
-      room: { image: imagePlan.tag, imageBytes: imageBytes[image.backend], volume: volume.source, modelBytes: bytesOf(files) },
+      room: { image: imagePlan.tag, imageBytes: imageBytes[image.backend], volume: volume.source, modelBytes: bytesOf(all) },
     },
   };
 }
 
-function readProfile(stack: string, config: StackConfig, read: ReadText): Profile {
-  const id = config.profile;
-  const file = `configs/llama-cpp-${id}.env`;
-  const text = read(file);
-  if (text === undefined)
-    throw new ConfigError([
-      {
-        file: `Pulumi.${stack}.yaml`,
-        path: "profile",
-        got: quote(id),
-        allowed: `the <id> of a file configs/llama-cpp-<id>.env`,
-        fix: `write ${file}, or name one that there is`,
-      },
-    ]);
-  return parseProfile(text, { id, file });
-}
-
-function lookUp<T>(entries: Readonly<Record<string, T>>, name: string, key: string, profile: Profile, where: string): T {
-  const entry = Object.hasOwn(entries, name) ? entries[name] : undefined;
-  if (entry !== undefined) return entry;
-  const file = `configs/llama-cpp-${profile.id}.env`;
-  throw new ConfigError([
-    { file, path: key, got: quote(name), allowed: oneOf(Object.keys(entries)), fix: `name an entry of ${where}, or add one there` },
+/** Files of each role that a profile names; the model's come first. */
+function planModels({ profile, model, mmproj, draft }: ResolvedProfile): Record<string, readonly ModelFilePlan[]> {
+  const plan = (role: string, id: string | undefined, entry: Model | undefined): [string, readonly ModelFilePlan[]][] =>
+    id === undefined || entry === undefined ? [] : [[role, planModelFiles(id, entry)]];
+  return Object.fromEntries([
+    ...plan("model", profile.model, model),
+    ...plan("mmproj", profile.mmproj, mmproj),
+    ...plan("draft", profile.draft, draft),
   ]);
 }
 
-function required(read: ReadText, path: string): string {
-  const text = read(path);
-  if (text === undefined)
-    throw new ConfigError([
-      { file: path, path: "", got: "no such file", allowed: "the file of the project", fix: `git checkout -- ${path}` },
-    ]);
-  return text;
+/** Path inside the container of the first file of each role. */
+const modelPaths = (models: Readonly<Record<string, readonly ModelFilePlan[]>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(models).map(([role, parts]) => [role, `${modelsDir}/${parts[0]?.path ?? ""}`]));
+
+function advisoryIssues(stack: string, config: StackConfig, { advisories, resolved }: StackFiles): ConfigIssue[] {
+  const { image, profile, flags } = resolved;
+  const acceptedIn = { file: `Pulumi.${stack}.yaml`, path: "accept.advisories" };
+  return checkAdvisories(advisories, {
+    image: profile.image,
+    build: buildNumber(image),
+    flags,
+    accepted: config.accept.advisories,
+    acceptedIn,
+  });
 }
 
-const identityOf = (file: ModelFilePlan): string => file.sha256 ?? `unpinned:${file.id}`;
+function memoryIssues(stack: string, config: StackConfig, memory: PreviewPlan): ConfigIssue[] {
+  if (memory.verdict !== "refused" || config.accept.memory) return [];
+  const summary = memory.lines.filter((line) => line.includes(": refused")).join("; ");
+  const fix = `${summary}; npm run plan -- ${config.profile} shows each part; or set accept.memory to true to start it all the same`;
+  return [
+    {
+      file: `Pulumi.${stack}.yaml`,
+      path: "profile",
+      got: quote(config.profile),
+      allowed: "a profile that fits the memory of the device",
+      fix,
+    },
+  ];
+}
+
+const checksumOf = (file: ModelFilePlan): string => file.sha256 ?? `unpinned:${file.id}`;
 const bytesOf = (files: readonly ModelFilePlan[]): number => files.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);

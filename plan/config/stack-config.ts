@@ -51,6 +51,14 @@ const gatesSchema = z.strictObject({
   answers: z.strictObject({ dryRun, thresholds: answersThresholdsSchema.prefault({}) }).optional(),
 });
 
+/** Risks that the operator takes on purpose; each is named in the outputs. */
+const acceptSchema = z.strictObject({
+  /** Ids of configs/advisories.yaml. */
+  advisories: z.array(z.string()).default([]),
+  /** Deploy although the memory planner refuses. */
+  memory: z.boolean().default(false),
+});
+
 /**
  * A stack's configuration: the keys `llm-server:*` of `Pulumi.<stack>.yaml`.
  * `profile` names `configs/llama-cpp-<profile>.env`; `models.path` is a folder on the Docker host that already holds model files (`@default` a managed volume).
@@ -61,6 +69,7 @@ export const stackConfigSchema = z.strictObject({
   models: z.strictObject({ path: hostPath.optional() }).prefault({}),
   device: deviceSchema,
   gates: gatesSchema,
+  accept: acceptSchema.prefault({}),
 });
 export type StackConfig = z.infer<typeof stackConfigSchema>;
 
