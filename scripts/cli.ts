@@ -4,6 +4,10 @@ import { quickstartCommand } from "./commands/quickstart.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
 import { upCommand } from "./commands/up.ts";
+import { headerCommand } from "./gguf/digest-command.ts";
+import { planCommand } from "./gguf/plan-command.ts";
+import { bisectCommand } from "./images/bisect.ts";
+import { pinCommand } from "./images/pin.ts";
 import { describeError, log } from "./program.ts";
 
 /** Exit codes: 0 fine, 1 failed, 2 drift or inconclusive, 3 usage. */
@@ -17,7 +21,8 @@ const program = new Command("llm-server")
   )
   .exitOverride()
   .showHelpAfterError("(add --help for what there is)");
-for (const make of [quickstartCommand, setupCommand, upCommand, statusCommand]) program.addCommand(make().copyInheritedSettings(program));
+for (const make of [quickstartCommand, setupCommand, upCommand, statusCommand, planCommand, headerCommand, pinCommand, bisectCommand])
+  program.addCommand(make().copyInheritedSettings(program));
 
 try {
   await program.parseAsync();
