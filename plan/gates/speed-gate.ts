@@ -1,6 +1,6 @@
 import { mean } from "simple-statistics";
 
-import { differenceOfMeans, levelPerLook, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
+import { differenceOfMeans, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
 import type { Difference } from "./statistics.ts";
 import { combineVerdicts } from "./verdict.ts";
 import type { MetricVerdict, Verdict } from "./verdict.ts";
@@ -51,7 +51,7 @@ function lookAt(samples: SpeedSamples, starts: number, design: SpeedDesign, metr
   const candidate = samples.candidate.slice(0, starts);
   const sessionVariance = Math.log1p(design.sessionSpreadPercent / 100) ** 2 * (1 + 1 / samples.baselineSessions);
   const difference = differenceOfMeans(candidate, samples.baseline, sessionVariance);
-  const level = levelPerLook(design.alpha, design.looks.length);
+  const level = design.alpha / design.looks.length;
   const halfAt = (alpha: number): number => studentQuantile(1 - alpha, difference.degreesOfFreedom) * difference.standardError;
   const gain = (difference.value - limitOf(samples)) * (samples.better === "higher" ? 1 : -1);
   const variation = variationPercent(candidate);
@@ -105,8 +105,8 @@ function noiseNote(variation: number, design: SpeedDesign): string {
  * Non-inferiority of a candidate's speed in three outcomes. A metric passes when the whole confidence interval of its difference
  * lies above the accepted worsening, fails when it lies below, and is undecided in between or while its starts spread too much.
  *
- * The `looks` share `alpha` (see `levelPerLook`), so that looking often does not raise the error. All metrics must pass, which needs no
- * further correction for passing wrongly; that any one of them may fail does, so failing shares `alpha` over the metrics (Bonferroni).
+ * The `looks` share `alpha` equally, so that looking often does not raise the error. All metrics must pass, which needs no further
+ * correction for passing wrongly; that any one of them may fail does, so failing shares `alpha` over the metrics (Bonferroni).
  * @throws {RangeError} if there is no metric, or a metric has fewer than two starts on either side when a look is due.
  */
 export function decideSpeed(metrics: readonly SpeedSamples[], design: SpeedDesign): SpeedDecision {

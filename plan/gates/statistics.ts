@@ -43,20 +43,6 @@ export function differenceOfMeans(candidate: readonly number[], baseline: readon
   return { value: mean([...candidate]) - mean([...baseline]), standardError: Math.sqrt(variance), degreesOfFreedom };
 }
 
-/** Share of an error of 0.05 that each of several equally strict looks may spend. @see S. J. Pocock, Biometrika 64 (1977), one-sided 0.05 */
-const pocockShares = [1, 0.608, 0.464, 0.387, 0.338, 0.305, 0.28, 0.261, 0.245, 0.232] as const;
-
-/**
- * Nominal level of each of `looks` looks at growing data so that all together err with at most `alpha`. The shares are Pocock's for
- * 0.05 and independent increments; here all looks share one baseline, which makes them err less. Checked by tests/bench/gates.
- * @throws {RangeError} if there are more than ten looks, which the table does not cover.
- */
-export function levelPerLook(alpha: number, looks: number): number {
-  const share = pocockShares[looks - 1];
-  if (share === undefined) throw new RangeError(`looks: got ${looks}, expected 1 to ${pocockShares.length}`);
-  return alpha * share;
-}
-
 /** Mean of paired differences with its standard error. @throws {RangeError} if there are fewer than two pairs or the lengths differ. */
 export function pairedDifference(candidate: readonly number[], reference: readonly number[]): Difference {
   if (candidate.length !== reference.length)

@@ -32,7 +32,7 @@ export const benchmarkThresholdsSchema = z.strictObject({
     .min(1)
     .max(10)
     .refine((looks) => looks.every((look, index) => index === 0 || look > (looks[index - 1] ?? 0)), "expected rising numbers of starts")
-    .default([3, 5, 8, 12, 16]),
+    .default([3, 5, 8, 12, 20]),
   /** What stands for a start: the mean of its requests, or on a host whose CPUs others use too, its best one: neighbours only ever slow. */
   startLevel: startLevelSchema.default("mean"),
   /** Spread of the starts above which nothing is decided. */

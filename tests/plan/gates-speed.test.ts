@@ -6,7 +6,7 @@ import { decideFloors, decideSpeed } from "../../plan/gates/speed-gate.ts";
 import type { SpeedDesign, SpeedSamples } from "../../plan/gates/speed-gate.ts";
 import { simulate } from "./gates-simulation.ts";
 
-const design: SpeedDesign = { alpha: 0.05, looks: [3, 5, 8, 12, 16], maxVariationPercent: 5, sessionSpreadPercent: 0 };
+const design: SpeedDesign = { alpha: 0.05, looks: [3, 5, 8, 12, 20], maxVariationPercent: 5, sessionSpreadPercent: 0 };
 const logs = (...values: number[]): number[] => values.map(Math.log);
 const steady: SpeedSamples = {
   name: "short decode",
@@ -37,7 +37,7 @@ describe("with a baseline", () => {
   });
 
   it("stays inconclusive when the budget is spent", () => {
-    const candidate = logs(...Array.from({ length: 16 }, (_, index) => 95 + (index % 2 === 0 ? 1 : -1) * 1.5));
+    const candidate = logs(...Array.from({ length: 20 }, (_, index) => 95 + (index % 2 === 0 ? 1 : -1) * 1.5));
     expect(decideSpeed([{ ...steady, candidate }], design)).toMatchObject({ verdict: "inconclusive", startsWanted: null });
   });
 

@@ -1,14 +1,7 @@
 /** Statistics against printed tables and textbook values. Does not prove that starts scatter normally on a real host. */
 import { expect, it } from "vitest";
 
-import {
-  differenceOfMeans,
-  levelPerLook,
-  pairedDifference,
-  percentOf,
-  studentQuantile,
-  variationPercent,
-} from "../../plan/gates/statistics.ts";
+import { differenceOfMeans, pairedDifference, percentOf, studentQuantile, variationPercent } from "../../plan/gates/statistics.ts";
 
 it.each([
   [0.95, 1, 6.314],
@@ -61,13 +54,4 @@ it("says a difference of logarithms and a spread in per cent", () => {
   expect(percentOf(Math.log(0.95))).toBeCloseTo(-5, 10);
   expect(variationPercent([Math.log(100), Math.log(110)])).toBeCloseTo(6.75, 1);
   expect(variationPercent([1])).toBe(0);
-});
-
-it("spends less than the whole error on each of several looks, but more than an equal share", () => {
-  expect(levelPerLook(0.05, 1)).toBe(0.05);
-  for (let looks = 2; looks <= 10; looks++) {
-    expect(levelPerLook(0.05, looks)).toBeLessThan(levelPerLook(0.05, looks - 1));
-    expect(levelPerLook(0.05, looks)).toBeGreaterThan(0.05 / looks);
-  }
-  expect(() => levelPerLook(0.05, 11)).toThrow("looks: got 11, expected 1 to 10");
 });
