@@ -11,8 +11,12 @@ export const speedMetrics: Record<SpeedMetricName, { readonly unit: string; read
     firstToken: { unit: "ms", better: "lower", label: "first token" },
   };
 
+/**
+ * The value of one request. Decode speed is the slower of what client and server saw: a client that its host keeps waiting reads the
+ * first tokens late and together, and would call that fast.
+ */
 function valueOf(sample: RequestSample, metric: SpeedMetricName): number {
-  if (metric === "decode") return sample.decodeTokensPerSec;
+  if (metric === "decode") return Math.min(sample.decodeTokensPerSec, sample.serverDecodeTokensPerSec);
   return metric === "prompt" ? sample.promptTokensPerSec : sample.firstTokenMs;
 }
 
@@ -20,7 +24,7 @@ function valueOf(sample: RequestSample, metric: SpeedMetricName): number {
  * One value per start for a gated metric, over that start's requests of the scenario: the mean of ln, or ln of the best request where
  * `level` is `best`. Starts are the sampling unit, because requests of one start share that start's luck. First turns of a conversation
  * are left out: they reuse nothing.
- * @throws {RangeError} if a start has no request of the scenario.
+ * @throws {RangeError} if a start has no request of the scenario, or a value that is not a positive finite number.
  */
 export function startLevels(
   starts: readonly StartSample[],
@@ -33,6 +37,7 @@ export function startLevels(
     const chosen = later.length > 0 ? later : all;
     if (chosen.length === 0) throw new RangeError(`starts.${index}: no request of scenario ${JSON.stringify(scenario)}`);
     const logs = chosen.map((request) => Math.log(valueOf(request, metric)));
+    if (!logs.every(Number.isFinite)) throw new RangeError(`starts.${index}: ${scenario} ${metric} is not a positive finite number`);
     if (level === "mean") return mean(logs);
     return speedMetrics[metric].better === "higher" ? Math.max(...logs) : Math.min(...logs);
   });

@@ -125,6 +125,9 @@ async function readTicks(response: http.IncomingMessage): Promise<Ticks> {
   return reader.finish();
 }
 
+/** Shortest time taken for a stream: tokens that a starved client reads all at once would divide by zero. */
+const clockStepMs = 0.001;
+
 /** One request of a scenario: greedy, of exactly `generateTokens` tokens. */
 export interface ChatRequest {
   readonly scenario: string;
@@ -155,7 +158,7 @@ export async function measureChat(
     turn: request.turn,
     firstTokenMs,
     totalMs: last.atMs - startMs,
-    decodeTokensPerSec: ((last.tokens - first.tokens) * 1000) / (last.atMs - first.atMs),
+    decodeTokensPerSec: ((last.tokens - first.tokens) * 1000) / Math.max(last.atMs - first.atMs, clockStepMs),
     promptTokensPerSec: (timings.prompt_n * 1000) / firstTokenMs,
     promptTokens: timings.prompt_n,
     cachedTokens: timings.cache_n,
