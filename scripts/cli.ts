@@ -1,5 +1,6 @@
 import process from "node:process";
 import { Command, CommanderError } from "commander";
+import { modelsCommand } from "./commands/models.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -21,7 +22,17 @@ const program = new Command("llm-server")
   )
   .exitOverride()
   .showHelpAfterError("(add --help for what there is)");
-for (const make of [quickstartCommand, setupCommand, upCommand, statusCommand, planCommand, headerCommand, pinCommand, bisectCommand])
+for (const make of [
+  quickstartCommand,
+  setupCommand,
+  upCommand,
+  statusCommand,
+  modelsCommand,
+  planCommand,
+  headerCommand,
+  pinCommand,
+  bisectCommand,
+])
   program.addCommand(make().copyInheritedSettings(program));
 
 try {

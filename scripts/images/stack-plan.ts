@@ -20,9 +20,10 @@ export function readText(path: string): string | undefined {
   }
 }
 
-/** Stack configuration as Pulumi has it, secrets left out, with another profile in it. */
-export async function readStackPlan(stack: string, profile: string): Promise<StackPlan> {
+/** Stack configuration as Pulumi has it, secrets left out; `profile` replaces its own. */
+export async function readStackPlan(stack: string, profile?: string): Promise<StackPlan> {
   const config = pulumiConfigSchema.parse(JSON.parse(await readPulumi(["config", "--json", "--stack", stack])));
   const values = Object.entries(config).flatMap(([key, { value }]) => (value === undefined ? [] : [[key, value] as const]));
-  return planStack(stack, parseStackConfig(stack, { ...Object.fromEntries(values), "llm-server:profile": profile }), readText);
+  const changed: Record<string, string> = profile === undefined ? {} : { "llm-server:profile": profile };
+  return planStack(stack, parseStackConfig(stack, { ...Object.fromEntries(values), ...changed }), readText);
 }
