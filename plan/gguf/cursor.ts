@@ -72,9 +72,14 @@ export class GgufCursor {
     }
   }
 
-  /** Passes over a length-prefixed string without decoding it. */
-  skipString(where: string): void {
-    this.#take(this.count(`${where} length`, MAX_HEADER_BYTES), where);
+  /** Passes over `count` length-prefixed strings without decoding them. A vocabulary has hundreds of thousands: nothing is allocated per string. */
+  skipStrings(count: number, where: string): void {
+    for (let index = 0; index < count; index += 1) {
+      const at = this.#take(8, where);
+      const high = this.#view.getUint32(at + 4, true);
+      if (high !== 0) throw new GgufError(`${where}[${index}] length: got more than 2^32; the header is broken or hostile`);
+      this.#take(this.#view.getUint32(at, true), where);
+    }
   }
 
   /** A number of a fixed-width GGUF type; 64-bit integers above 2^53 are refused rather than rounded. */

@@ -44,7 +44,7 @@ export function readMetadata(cursor: GgufCursor, count: number): GgufMetadata {
 function readString(cursor: GgufCursor, key: string, where: string, values: Map<string, GgufValue>): void {
   const isKept = key.startsWith("general.");
   if (isKept) values.set(key, cursor.string(where, MAX_KEPT_STRING_BYTES * 16).slice(0, MAX_KEPT_STRING_BYTES));
-  else cursor.skipString(where);
+  else cursor.skipStrings(1, where);
 }
 
 function readArray(
@@ -71,7 +71,7 @@ function readArray(
 function skipElements(cursor: GgufCursor, type: number, length: number, where: string, depth: number): void {
   if (depth > MAX_DEPTH) throw new GgufError(`${where}: arrays nested deeper than ${MAX_DEPTH}; the header is broken or hostile`);
   if (type === STRING) {
-    for (let index = 0; index < length; index += 1) cursor.skipString(where);
+    cursor.skipStrings(length, where);
   } else if (type === ARRAY) {
     for (let index = 0; index < length; index += 1) {
       const inner = cursor.u32(where);

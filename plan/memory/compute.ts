@@ -16,6 +16,8 @@ export interface ComputeTerms {
   readonly mask: number;
   /** Attention scores, where flash attention is off. */
   readonly scores: number;
+  /** KV cache of the widest layer, moved and converted where its types have no kernel on the device. */
+  readonly kvCopies: number;
   /** Upper bound of a ubatch's activations. */
   readonly activations: number;
 }
@@ -43,6 +45,7 @@ export function planComputeTerms(
     weightCopies: flags.opOffload ? hostCopies(placement) : 0,
     mask: ubatch * cells * (flags.flashAttn ? 2 : 4),
     scores: flags.flashAttn ? 0 : 3 * ubatch * context.cells * shape.nHead * 4,
+    kvCopies: flags.hasMixedKv ? 2 * widestLayerCache(shape, flags, context) : 0,
     activations: ubatch * perToken,
   };
 }
@@ -58,6 +61,10 @@ function widestActivation({ nEmbd, nHead, headDim, nFf, nExpert, nExpertUsed, re
   return 8 * nEmbd + 4 * nHead * headDim + feedForward + 6 * recurrentWidth;
 }
 
+function widestLayerCache({ layers }: ModelShape, { cacheBytesK, cacheBytesV }: MemoryFlags, { cells, streams }: ContextShape): number {
+  return cells * streams * Math.max(...layers.map(({ kWidth, vWidth }) => kWidth * cacheBytesK + vWidth * cacheBytesV));
+}
+
 function hostCopies({ hostTensors }: Placement): number {
   const others = hostTensors.filter((tensor) => !isExpertTensor(tensor)).map(({ bytes }) => bytes);
   const [first = 0, second = 0, third = 0] = others.sort((a, b) => b - a);
@@ -66,7 +73,9 @@ function hostCopies({ hostTensors }: Placement): number {
 
 /** Sum of terms: nothing that the engine reserves is larger. Only GPU-side. */
 export function boundCompute(terms: ComputeTerms): number {
-  return terms.logits + terms.expertCopies + terms.weightCopies + 2 * terms.mask + terms.scores + terms.activations + 32 * MIB;
+  return (
+    terms.logits + terms.expertCopies + terms.weightCopies + 2 * terms.mask + terms.scores + terms.kvCopies + terms.activations + 32 * MIB
+  );
 }
 
 /**
@@ -112,7 +121,7 @@ function bracketByPoints(shape: ModelShape, flags: MemoryFlags, context: Context
   const { relative, absoluteMiB } = table.pointError;
   const margin = (value: number): number => Math.max(value * relative, absoluteMiB);
   let bracket: Bracket = { low: 0, high: Number.POSITIVE_INFINITY, exact: null };
-  if (terms.weightCopies > 0 || !flags.flashAttn) return bracket;
+  if (terms.weightCopies > 0 || !flags.flashAttn || flags.hasMixedKv) return bracket;
   for (const entry of table.points) {
     if (!isSameShape(entry, shape) || entry.isQuantizedKv !== flags.cacheBytesK < 2) continue;
     const differences = [
@@ -142,7 +151,8 @@ const isFitted = (shape: ModelShape, table: ComputeTable): boolean =>
 function boundOf(shape: ModelShape, ubatch: number, terms: ComputeTerms, table: ComputeTable | null): number {
   const general = boundCompute(terms);
   const perToken = table?.boundKibPerToken ?? null;
-  if (table === null || perToken === null || !isFitted(shape, table) || terms.weightCopies > 0 || terms.scores > 0) return general;
+  if (table === null || perToken === null || !isFitted(shape, table) || terms.weightCopies > 0 || terms.scores > 0 || terms.kvCopies > 0)
+    return general;
   return Math.min(general, terms.logits + terms.expertCopies + terms.mask + perToken * 1024 * ubatch);
 }
 
@@ -172,7 +182,7 @@ export function planHostCompute(
 ): MemoryRange & { source: string } {
   const tokens = planBatchTokens(shape, flags);
   const inputs = (terms.mask + tokens * (4 * 4 * shape.nEmbd)) / MIB;
-  const runsLayers = hasHostLayers || !flags.kvOffload || !flags.flashAttn;
+  const runsLayers = hasHostLayers || !flags.kvOffload || !flags.flashAttn || flags.hasMixedKv;
   const high = runsLayers ? (boundCompute(terms) + terms.scores - terms.expertCopies - terms.weightCopies) / MIB : 2 * inputs + 16;
   return {
     lowMiB: 0,

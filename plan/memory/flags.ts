@@ -22,6 +22,8 @@ export interface MemoryFlags {
   readonly cacheBytesK: number;
   readonly cacheBytesV: number;
   readonly flashAttn: boolean;
+  /** K and V differ in type: devices lack a kernel for most pairs, and attention then runs on the host. */
+  readonly hasMixedKv: boolean;
   readonly swaFull: boolean;
   readonly kvOffload: boolean;
   readonly opOffload: boolean;
@@ -100,6 +102,7 @@ export function readMemoryFlags(env: Readonly<Record<string, string>>): FlagRead
       cacheBytesK,
       cacheBytesV,
       flashAttn: readFlashAttn(env),
+      hasMixedKv: hasMixedKv(env),
       swaFull: isOn(env, "LLAMA_ARG_SWA_FULL", false),
       kvOffload: isOn(env, "LLAMA_ARG_KV_OFFLOAD", true),
       opOffload: isOn(env, "LLAMA_ARG_OP_OFFLOAD", true),
@@ -153,7 +156,11 @@ function readSpeculation(env: Readonly<Record<string, string>>): Pick<MemoryFlag
 function readFlashAttn(env: Readonly<Record<string, string>>): boolean {
   const value = env["LLAMA_ARG_FLASH_ATTN"] ?? "auto";
   if (value !== "auto") return isOn(env, "LLAMA_ARG_FLASH_ATTN", true);
-  return (env["LLAMA_ARG_CACHE_TYPE_K"] ?? "f16") === (env["LLAMA_ARG_CACHE_TYPE_V"] ?? "f16");
+  return !hasMixedKv(env);
+}
+
+function hasMixedKv(env: Readonly<Record<string, string>>): boolean {
+  return (env["LLAMA_ARG_CACHE_TYPE_K"] ?? "f16") !== (env["LLAMA_ARG_CACHE_TYPE_V"] ?? "f16");
 }
 
 function readCacheRam(env: Readonly<Record<string, string>>): number | null {

@@ -3,7 +3,7 @@
  * interval. The device is a software Vulkan one whose limits are lifted. Cannot prove: CUDA's compute (its tables come from real cards), the driver's context,
  * and what only appears while tokens flow.
  *
- * `ORACLE_CASES` (default 160) asks more, `ORACLE_SEED` asks others.
+ * `ORACLE_CASES` (default 120) asks more, `ORACLE_SEED` asks others.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import Docker from "dockerode";
@@ -27,7 +27,7 @@ import { randomCases } from "./random-flags.ts";
 import { prepareEngine, whyNoEngine } from "./support.ts";
 
 const seed = Number(process.env["ORACLE_SEED"] ?? "20261123");
-const count = Number(process.env["ORACLE_CASES"] ?? "160");
+const count = Number(process.env["ORACLE_CASES"] ?? "120");
 
 const docker = new Docker();
 const missing = await whyNoEngine(docker);
