@@ -93,11 +93,20 @@ export function bisectCommand(): Command {
     });
 }
 
+/** Ctrl-C and SIGTERM end the search by its own clean-up: no container and no volume stays behind. */
+function stopSignal(): AbortSignal {
+  const abort = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => abort.abort(new Error(`stopped by ${name}`)));
+  return abort.signal;
+}
+
 async function runBisect(options: BisectOptions): Promise<{ suspects: readonly string[]; subjects: readonly string[] }> {
-  await using judge = await GateJudge.open(options, log);
-  const [good, bad] = await Promise.all([resolveRemoteRef(judge.repo, options.good), resolveRemoteRef(judge.repo, options.bad)]);
+  const signal = stopSignal();
+  await using judge = await GateJudge.open(options, log, signal);
+  const good = await resolveRemoteRef(judge.repo, options.good, signal);
+  const bad = await resolveRemoteRef(judge.repo, options.bad, signal);
   await using history = await History.open(judge.repo);
-  const commits = await history.between(good.commit, bad.commit);
+  const commits = await history.between(good.commit, bad.commit, signal);
   log(`${commits.length} commits between ${options.good} and ${options.bad}`);
   const { suspects } = await bisectCommits(good.commit, commits, judge, log);
   return { suspects, subjects: await Promise.all(suspects.map((commit) => history.subject(commit))) };

@@ -41,18 +41,26 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
   readonly #image: SourceImage;
   readonly #volume = `llm-server-bisect-${process.pid}`;
   readonly #progress: (line: string) => void;
+  readonly #signal: AbortSignal;
 
-  private constructor(docker: Docker, plan: StackPlan, gate: JudgeOptions["gate"], image: SourceImage, progress: (line: string) => void) {
+  private constructor(
+    docker: Docker,
+    plan: StackPlan,
+    gate: JudgeOptions["gate"],
+    image: SourceImage,
+    watch: { readonly progress: (line: string) => void; readonly signal: AbortSignal },
+  ) {
     this.#docker = docker;
     this.#plan = plan;
     this.#gate = gate;
     this.#image = image;
     this.repo = image.source.repo;
-    this.#progress = progress;
+    this.#progress = watch.progress;
+    this.#signal = watch.signal;
   }
 
   /** @throws {Error} if the image isn't built from source, or the stack's models are not on the Docker host */
-  static async open(options: JudgeOptions, progress: (line: string) => void): Promise<GateJudge> {
+  static async open(options: JudgeOptions, progress: (line: string) => void, signal: AbortSignal): Promise<GateJudge> {
     const plan = await readStackPlan(options.stack, options.profile);
     const images = parseImages(readText("configs/images.yaml") ?? "");
     const name = options.image ?? plan.image.tag.slice(plan.image.tag.lastIndexOf(":") + 1);
@@ -63,7 +71,7 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
     }
     const docker = connectDocker(null);
     await requireModels(docker, plan);
-    return new GateJudge(docker, plan, options.gate, image, progress);
+    return new GateJudge(docker, plan, options.gate, image, { progress, signal });
   }
 
   async reference(commit: string): Promise<void> {
@@ -86,7 +94,11 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
     const at = { ...this.#image, source: { repo, ref: commit, pinnedAt } };
     const { dockerfile, context, buildArgs, bases } = planLlamaImage("bisect", at, this.#plan.image.platform);
     const paths = { dockerfile: join(projectDir, dockerfile), context: join(projectDir, context) };
-    return buildImage({ ...paths, args: { ...buildArgs, ...bases }, labels: { "llm-server.bisect": this.#volume } }, this.#progress);
+    return buildImage(
+      { ...paths, args: { ...buildArgs, ...bases }, labels: { "llm-server.bisect": this.#volume } },
+      this.#progress,
+      this.#signal,
+    );
   }
 
   /** One run of the gate's program. The reference decides nothing: there is nothing yet to decide against. */
@@ -100,19 +112,14 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
     };
     if (this.#gate === "perplexity") {
       const { input, corpus } = this.#plan.perplexity;
-      return runGate({ ...input, ...late, corpus, dryRun: isReference, modelVolume: this.#plan.volume.source, committedReference: null });
+      const gate = { ...input, ...late, corpus, dryRun: isReference, modelVolume: this.#plan.volume.source, committedReference: null };
+      return await runGate(gate, this.#signal);
     }
     const container = await this.#createServer(imageId);
     try {
       await container.start();
-      return await runGate({
-        ...this.#plan.benchmark,
-        ...late,
-        container: container.id,
-        dryRun: isReference,
-        resultsFolder: null,
-        committedBaseline: null,
-      });
+      const own = { container: container.id, dryRun: isReference, resultsFolder: null, committedBaseline: null };
+      return await runGate({ ...this.#plan.benchmark, ...late, ...own }, this.#signal);
     } finally {
       await container.remove({ force: true, v: true });
     }
@@ -157,7 +164,8 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
 
   /** Removes the measurements. The images stay, untagged, for the builder's cache: docker image prune takes them. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#docker.getVolume(this.#volume).remove({ force: true });
+    const { Volumes } = await this.#docker.listVolumes();
+    if (Volumes.some(({ Name }) => Name === this.#volume)) await this.#docker.getVolume(this.#volume).remove();
   }
 }
 
@@ -169,10 +177,17 @@ async function requireModels(docker: Docker, { volume, stack }: StackPlan): Prom
 }
 
 /** Runs a gate program with its input and returns what it printed; its progress goes to standard error. @throws {Error} if it printed no result */
-async function runGate(input: GateInput): Promise<GateResult> {
+async function runGate(input: GateInput, signal: AbortSignal): Promise<GateResult> {
   const script = join(projectDir, "scripts/gates", `${input.gate}.ts`);
   const env = { [gateInputVariable]: JSON.stringify(input) };
-  const { stdout, exitCode } = await execa(process.execPath, [script], { cwd: projectDir, env, stderr: "inherit", reject: false });
+  const { stdout, exitCode } = await execa(process.execPath, [script], {
+    cwd: projectDir,
+    env,
+    stderr: "inherit",
+    reject: false,
+    cancelSignal: signal,
+  });
+  signal.throwIfAborted();
   const line = stdout.trim().split("\n").at(-1) ?? "";
   if (line === "")
     throw new Error(`${input.gate} gate: ended with exit code ${exitCode ?? "none"} and no result; its last lines stand above`);

@@ -10,9 +10,9 @@ const answerMs = 30_000;
 /** Longest wait for a history without its files, milliseconds: about 10 MB for llama.cpp. */
 const historyMs = 600_000;
 
-/** What git printed. Git asks nobody for a password: there is nobody to answer. @throws {Error} with git's own last line */
+/** What git printed. It asks nobody for a password, for there is nobody to answer, and fetches nothing behind our back. @throws {Error} with git's own last line */
 async function git(args: readonly string[], timeout: number, signal?: AbortSignal): Promise<string> {
-  const env = { GIT_TERMINAL_PROMPT: "0", LC_ALL: "C" };
+  const env = { GIT_TERMINAL_PROMPT: "0", GIT_NO_LAZY_FETCH: "1", LC_ALL: "C" };
   const result = await execa("git", [...args], { env, timeout, reject: false, ...(signal === undefined ? {} : { cancelSignal: signal }) });
   if (!result.failed) return result.stdout;
   if (result.code === "ENOENT") throw new Error("git is not installed; install it (apt-get install git)");
@@ -60,7 +60,7 @@ export class History implements AsyncDisposable {
    * @throws {Error} if `good` is not an ancestor of `bad`
    */
   async between(good: string, bad: string, signal?: AbortSignal): Promise<string[]> {
-    await git(["-C", this.#dir, "fetch", "-q", "--filter=tree:0", this.#repo, good, bad], historyMs, signal);
+    await git(["-C", this.#dir, "fetch", "-q", "--update-shallow", "--filter=tree:0", this.#repo, good, bad], historyMs, signal);
     const base = (await git(["-C", this.#dir, "merge-base", good, bad], answerMs, signal)).trim();
     if (base !== good) throw new Error(`--good ${good} is not an ancestor of --bad ${bad}; swap them, or name an older good commit`);
     const listed = await git(["-C", this.#dir, "rev-list", "--first-parent", "--reverse", `${good}..${bad}`], answerMs, signal);
