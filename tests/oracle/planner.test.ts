@@ -21,6 +21,7 @@ import {
   type EngineModel,
   type EngineQuestion,
 } from "../../scripts/gguf/engine.ts";
+import { calibrateCompute } from "../../scripts/gguf/calibrate.ts";
 import { gemma3Swa, llamaGqa, qwen35moe, qwen3Moe } from "../support/model-shapes.ts";
 import { committedHeader, committedTable, headerOf, planned } from "../support/planner.ts";
 import { randomCases } from "./random-flags.ts";
@@ -158,6 +159,26 @@ describe.skipIf(missing !== null)(`the engine, seed ${seed}`, () => {
       cases.map(({ question }) => question),
     );
     expect(cases.flatMap((entry, index) => differences(entry, answers[index], vulkan))).toEqual([]);
+  });
+});
+
+describe.skipIf(missing !== null)("calibrateCompute", () => {
+  it("asks the engine and comes to the committed points", async () => {
+    const grid = { ubatches: [512, 4096], contexts: [65_536], slots: [4], cacheTypes: ["q8_0"] };
+    const { context, fitReserve, peaksFor, peaks, boundKibPerToken } = vulkan;
+    const base = { context, fitReserve, peaksFor, peaks, boundKibPerToken };
+    const host = prepareEngine(docker, vramMiB);
+    const table = await calibrateCompute({
+      host,
+      build: "b11669",
+      backend: "vulkan",
+      headers: [committedHeader("qwen3.5-35b-a3b-q4_k_m")],
+      base,
+      source: "oracle test",
+      grid,
+    });
+    expect(table.points).toHaveLength(4);
+    for (const point of table.points) expect(vulkan.points).toContainEqual(point);
   });
 });
 
