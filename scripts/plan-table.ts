@@ -10,6 +10,7 @@ import type { GgufHeader } from "../plan/gguf/types.ts";
 import { encodeDigestModel } from "../plan/gguf/write.ts";
 import { type ComputeTable, findComputeTable } from "../plan/memory/compute-table.ts";
 import { planMemory } from "../plan/memory/fix.ts";
+import { imageBuild } from "../plan/memory/image-build.ts";
 import type { Projector } from "../plan/memory/extras.ts";
 import type { EngineOpinion, PlanRow } from "../plan/memory/table.ts";
 import type { MemoryBudget, MemoryPlan } from "../plan/memory/types.ts";
@@ -51,11 +52,6 @@ export async function readPlanRows(input: PlanTableInput): Promise<PlanRow[]> {
   return askForRows(planned, around.images, input.docker);
 }
 
-/** Build number or commit of an image. */
-export function buildOf(image: ImageConfig): string {
-  return image.kind === "debian" ? `b${image.build}` : (image.source.commit ?? image.source.ref);
-}
-
 interface Planned {
   readonly row: PlanRow;
   readonly profile: Profile;
@@ -66,7 +62,7 @@ interface Planned {
 async function planRow(profile: Profile, around: Surroundings, input: PlanTableInput): Promise<Planned> {
   const image = around.images[profile.image];
   if (image === undefined) throw new Error(`configs/llama-cpp-${profile.id}.env: IMAGE=${profile.image} is not in configs/images.yaml`);
-  const build = buildOf(image);
+  const build = imageBuild(image);
   const flags = { ...profile.flags, ...input.set };
   const [header, draft, projector] = await Promise.all([
     around.header(profile.model),

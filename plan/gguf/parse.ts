@@ -17,11 +17,10 @@ export interface GgufPrefix {
  * The header of a GGUF file (version 2 or 3, little-endian) from its first bytes. Time is linear in the header, memory in the number of
  * keys and tensors; arrays of strings are passed over.
  *
- * A reader of our own, not `@huggingface/gguf` (0.4.6), which stays the cross-check in the tests. That one, on hostile or truncated files:
- * pads the last chunk with zeros and reads on into them, so that a file cut inside its header can parse as if it were whole; cuts a string
- * silently where the loaded chunk ends; lets a later duplicate key win; stores keys in a plain object, so that `__proto__` replaces its
- * prototype; checks no tensor against the file; and answers a 24-byte file that claims ten million tensors with 50 MB of zeros and
- * some two million objects.
+ * A reader of our own, not `@huggingface/gguf` (0.4.6), which stays the cross-check in the tests. On hostile or truncated files that one, as tried:
+ * pads the last chunk with zeros and reads on into them, so that a file cut inside its header parses as if it were whole; cuts a string silently
+ * where the loaded chunk ends; lets a later duplicate key win; stores keys in a plain object, so that `__proto__` replaces its prototype; checks no
+ * tensor against the file; and needs 3 s and 400 MB to refuse 24 bytes that claim ten million tensors.
  * @throws {GgufError} on anything broken, naming the field.
  * @throws {GgufNeedsMore} where more of the file must be given first.
  */

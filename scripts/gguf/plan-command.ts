@@ -1,6 +1,7 @@
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import type { ComputeTable } from "../../plan/memory/compute-table.ts";
+import { imageBuild } from "../../plan/memory/image-build.ts";
 import { formatPlanTable } from "../../plan/memory/table.ts";
 import { parseImages } from "../../plan/config/images.ts";
 import { llamaImageTag } from "../../plan/names.ts";
@@ -9,7 +10,7 @@ import { join } from "node:path";
 import { connectDocker } from "../gates/docker-host.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
-import { buildOf, readPlanRows } from "../plan-table.ts";
+import { readPlanRows } from "../plan-table.ts";
 import { parseHeaderDigest } from "../../plan/gguf/digest.ts";
 import { calibrateCompute, readComputeTable, writeComputeTable } from "./calibrate.ts";
 
@@ -75,7 +76,7 @@ async function calibrate(imageName: string): Promise<string> {
   if (image === undefined) throw new Error(`plan --calibrate: got ${imageName}, allowed are ${Object.keys(images).join(", ")}`);
   if (image.backend === "cpu")
     throw new Error(`plan --calibrate: image ${imageName} has no GPU backend; the host's memory follows from the formula`);
-  const build = buildOf(image);
+  const build = imageBuild(image);
   const table = await calibrateCompute({
     host: { docker: connectDocker(null), image: llamaImageTag(imageName), gpus: ["0"] },
     build,
