@@ -1,6 +1,6 @@
 module llm-server/toolchain/cli
 
-go 1.26
+go 1.25.11
 
 require (
 	cel.dev/expr v0.25.2 // indirect

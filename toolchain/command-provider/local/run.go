@@ -15,7 +15,8 @@ import (
 
 // run runs one command line and returns what it left.
 //
-// Cancelling ctx kills the interpreter, not what it started: a command that starts others must stop them itself.
+// Cancelling ctx kills the interpreter, not what it started, and then waits until those have closed their output too: a command that starts
+// others must stop them itself.
 // The returned error has the exit status, the command line and everything that the process wrote, in the order it came.
 func run(ctx context.Context, line string, in Process, previous Result) (Result, error) {
 	argv := []string{"/bin/sh", "-c"}

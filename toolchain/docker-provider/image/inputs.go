@@ -102,7 +102,7 @@ func diffInputs(olds, news resource.PropertyMap) map[string]*rpc.PropertyDiff {
 	}
 	mark := func(key resource.PropertyKey, kind rpc.PropertyDiff_Kind) {
 		if key != "registry" {
-			changed[string(key)] = &rpc.PropertyDiff{Kind: kind}
+			changed[string(key)] = &rpc.PropertyDiff{Kind: kind, InputDiff: true}
 		}
 	}
 	for key := range diff.Adds {
