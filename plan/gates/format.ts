@@ -1,4 +1,3 @@
-import { exitCodeOf } from "./verdict.ts";
 import type { GateResult, MetricVerdict } from "./verdict.ts";
 
 const missing = "-";
@@ -68,6 +67,6 @@ export function formatGateResult(result: GateResult): string {
     head,
     `  release ${result.releaseId} · compared with ${against} · ${result.samples} samples in ${result.wallSec.toFixed(0)} s`,
     ...(result.metrics.length === 0 ? [] : [table(rows)]),
-    `  evidence: ${result.evidence ?? "none could be kept"}${exitCodeOf(result) === 0 ? "" : " (npm run baseline -- show)"}`,
+    `  evidence: ${result.evidence ?? "none could be kept"}`,
   ].join("\n");
 }

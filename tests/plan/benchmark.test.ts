@@ -1,0 +1,96 @@
+/** The benchmark's protocol and how starts become samples. Does not prove that the lengths suit a host: docs/gates.md says what was measured. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+
+import { promptWords } from "../../plan/benchmark/prompts.ts";
+import { benchmarkProtocolSchema, scenarioSetOf } from "../../plan/benchmark/protocol.ts";
+import { resultFileName } from "../../plan/benchmark/result.ts";
+import type { RequestSample, StartSample } from "../../plan/benchmark/result.ts";
+import { startLevels } from "../../plan/benchmark/sampling.ts";
+
+const protocol = benchmarkProtocolSchema.parse(parse(readFileSync(new URL("../../configs/benchmark.yaml", import.meta.url), "utf8")));
+
+describe("protocol", () => {
+  it.each(["full", "dev"])("set %s asks the seed's four workloads and one prompt that fills the window", (name) => {
+    const names = scenarioSetOf(protocol, name).scenarios.map((scenario) => scenario.name);
+    expect(names).toEqual(["short", "medium", "long", "multi-turn", "window"]);
+  });
+
+  it("fails on a set that there is not, naming those that there are", () => {
+    expect(() => scenarioSetOf(protocol, "prod")).toThrow('scenarioSet: got "prod", expected one of full, dev');
+  });
+
+  it("fails on two scenarios of one name", () => {
+    const set = scenarioSetOf(protocol, "dev");
+    const doubled = { version: 1, sets: { dev: { ...set, scenarios: [...set.scenarios, set.scenarios[0]] } } };
+    expect(() => benchmarkProtocolSchema.parse(doubled)).toThrow("expected names that differ");
+  });
+});
+
+describe("prompts", () => {
+  it("are the same for a seed and differ from the first words on for another", () => {
+    expect(promptWords(6, 40)).toBe(promptWords(6, 40));
+    expect(promptWords(6, 40).split(" ")).toHaveLength(40);
+    expect(promptWords(6, 3)).not.toBe(promptWords(7, 3));
+  });
+});
+
+describe("samples", () => {
+  const request = (change: Partial<RequestSample>): RequestSample => ({
+    scenario: "short",
+    turn: 0,
+    firstTokenMs: 100,
+    totalMs: 500,
+    decodeTokensPerSec: 60,
+    promptTokensPerSec: 300,
+    promptTokens: 30,
+    cachedTokens: 0,
+    generatedTokens: 32,
+    serverDecodeTokensPerSec: 60,
+    serverPromptTokensPerSec: 310,
+    ...change,
+  });
+  const start = (...requests: RequestSample[]): StartSample => ({
+    startedAt: "2026-01-02T03:04:05Z",
+    readyMs: 900,
+    memoryPeakMiB: 500,
+    loadAverage: 1,
+    requests,
+  });
+  const decode = { scenario: "short", metric: "decode" } as const;
+
+  it("a start is the mean of its requests in ln, or the best of them", () => {
+    const starts = [start(request({}), request({ decodeTokensPerSec: 15 }))];
+    expect(startLevels(starts, decode, "mean").map(Math.exp)).toEqual([expect.closeTo(30, 9)]);
+    expect(startLevels(starts, decode, "best").map(Math.exp)).toEqual([expect.closeTo(60, 9)]);
+  });
+
+  it("the best time to the first token is the shortest", () => {
+    const starts = [start(request({ firstTokenMs: 80 }), request({ firstTokenMs: 120 }))];
+    expect(startLevels(starts, { scenario: "short", metric: "firstToken" }, "best").map(Math.exp)).toEqual([expect.closeTo(80, 9)]);
+  });
+
+  it("a client that read late and in bunches can't claim more than the server did", () => {
+    const starts = [start(request({ decodeTokensPerSec: 5000 }))];
+    expect(startLevels(starts, decode, "best").map(Math.exp)).toEqual([expect.closeTo(60, 9)]);
+  });
+
+  it("leaves out the first turn of a conversation", () => {
+    const turns = [request({ scenario: "talk", firstTokenMs: 900 }), request({ scenario: "talk", turn: 1, firstTokenMs: 50 })];
+    expect(startLevels([start(...turns)], { scenario: "talk", metric: "firstToken" }, "mean").map(Math.exp)).toEqual([
+      expect.closeTo(50, 9),
+    ]);
+  });
+
+  it("fails where a start has no request of the scenario, or no positive finite value", () => {
+    expect(() => startLevels([start()], decode, "mean")).toThrow('starts.0: no request of scenario "short"');
+    expect(() => startLevels([start(request({ decodeTokensPerSec: 0 }))], decode, "mean")).toThrow(
+      "starts.0: short decode is not a positive finite number",
+    );
+  });
+});
+
+it("a result file is named after profile and UTC second", () => {
+  expect(resultFileName("s005-c7", "2026-02-25T23:16:09.123Z")).toBe("llama-cpp-s005-c7-20260225-231609.json");
+});
