@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { nextBisectStep, outcomeOf, stepsLeft } from "../../plan/images/bisect.ts";
 import type { CommitOutcome } from "../../plan/images/bisect.ts";
 import type { Verdict } from "../../plan/gates/verdict.ts";
@@ -84,7 +84,9 @@ export function bisectCommand(): Command {
     .requiredOption("--profile <id>", "profile that shows it, as in configs/llama-cpp-<id>.env")
     .option("--stack <name>", "stack whose device, models and thresholds apply", "bench")
     .option("--image <name>", "image of configs/images.yaml whose backend and bases are built (default: the profile's)")
-    .option("--gate <name>", "benchmark (slower) or perplexity (worse)", "benchmark")
+    .addOption(
+      new Option("--gate <name>", "benchmark: slower; perplexity: worse").choices(["benchmark", "perplexity"]).default("benchmark"),
+    )
     .option("--json", "print one JSON document")
     .action(async (options: BisectOptions) => {
       const { suspects, subjects } = await runBisect(options);
