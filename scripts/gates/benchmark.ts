@@ -157,7 +157,14 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
     return { ...common, verdict: "error", reason };
   }
   const passed = `${decision.metrics.length} metrics within their margins over ${result.starts.length} starts`;
-  return { ...common, verdict: decision.verdict, reason: reasonOf(decision.metrics, passed) };
+  const neighbours = decision.verdict === "inconclusive" ? describeLoad(result) : "";
+  return { ...common, verdict: decision.verdict, reason: `${reasonOf(decision.metrics, passed)}${neighbours}` };
+}
+
+/** Whether the host was busy, for the reason of a verdict that noise prevented; empty where it is not known. */
+function describeLoad({ starts, host }: BenchmarkResult): string {
+  const loads = starts.flatMap(({ loadAverage }) => (loadAverage === null ? [] : [loadAverage]));
+  return loads.length === 0 ? "" : `; the host's load average was up to ${Math.max(...loads).toFixed(1)} on ${host.cpus} CPUs`;
 }
 
 function describeStart(start: StartSample, input: BenchmarkInput): string {
