@@ -72,7 +72,7 @@ describe.each(sets)("with the $name providers", (set) => {
     const before = await startedAt(serverOf(first));
     expect((await project.up("--expect-no-changes")).output).not.toMatch(/\d+ (created|updated|replaced|deleted)/);
     expect(await project.pulumi("preview", "--expect-no-changes", "--stack", project.stack)).toMatchObject({ exitCode: 0 });
-    expect(await project.pulumi("refresh", "--preview-only", "--expect-no-changes", "--yes", "--stack", project.stack)).toMatchObject({
+    expect(await project.pulumi("refresh", "--preview-only", "--expect-no-changes", "--stack", project.stack)).toMatchObject({
       exitCode: 0,
     });
     expect(await startedAt(serverOf(first))).toBe(before);
