@@ -3,11 +3,10 @@
  * interval. The device is a software Vulkan one whose limits are lifted. Cannot prove: CUDA's compute (its tables come from real cards), the driver's context,
  * and what only appears while tokens flow.
  *
- * `ORACLE_CASES` (default 120) asks more, `ORACLE_SEED` asks others.
+ * `ORACLE_CASES` (default 240) asks more, `ORACLE_SEED` asks others.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import Docker from "dockerode";
-import { encodeGguf } from "../../plan/gguf/write.ts";
 import { encodeDigestModel } from "../../plan/gguf/write.ts";
 import type { GgufHeader } from "../../plan/gguf/types.ts";
 import { planMemory } from "../../plan/memory/fix.ts";
@@ -28,7 +27,7 @@ import { randomCases } from "./random-flags.ts";
 import { prepareEngine, whyNoEngine } from "./support.ts";
 
 const seed = Number(process.env["ORACLE_SEED"] ?? "20261123");
-const count = Number(process.env["ORACLE_CASES"] ?? "120");
+const count = Number(process.env["ORACLE_CASES"] ?? "240");
 
 const docker = new Docker();
 const missing = await whyNoEngine(docker);
@@ -48,13 +47,14 @@ const headers: Record<string, GgufHeader> = {
   gemma270,
   ...Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, headerOf(shape, name)])),
 };
-const models: EngineModel[] = [
-  { name: "gemma270", ...encodeDigestModel(gemma270) },
-  ...Object.entries(shapes).map(([name, shape]) => ({ name, ...encodeGguf(shape) })),
-];
+// without a vocabulary, which the engine would read anew for each question
+const models: EngineModel[] = Object.entries(headers).map(([name, header]) => ({ name, ...encodeDigestModel(header) }));
 
 const vulkan = committedTable("b11669-vulkan");
 const vramMiB = 131_072;
+
+/** Largest storage buffer of a Vulkan device, bytes: logits beyond it are computed on the host, which no CUDA device does. */
+const largestBuffer = 2 ** 32 - 1;
 
 interface Compared {
   readonly question: EngineQuestion;
@@ -69,13 +69,14 @@ function differences({ question, flags }: Compared, answer: EngineAnswer | undef
   const { devices } = planned(planMemory({ header, flags, budget: { gpus: [{ totalMiB: vramMiB }] }, table }));
   return devices.flatMap((device) => {
     const engine = answer.devices.find((entry) => (entry.device === "host") === (device.device === "host"));
+    const tooLarge = Number(flags["LLAMA_ARG_UBATCH"]) * header.vocabSize * 4 > largestBuffer;
     return engine === undefined
       ? [`${where}: engine has no ${device.device}`]
-      : compare(device, engine).map((text) => `${where}: ${device.device} ${text}`);
+      : compare(device, engine, tooLarge).map((text) => `${where}: ${device.device} ${text}`);
   });
 }
 
-function compare({ parts }: DevicePlan, engine: EngineDevice): string[] {
+function compare({ parts }: DevicePlan, engine: EngineDevice, areLogitsElsewhere: boolean): string[] {
   const own = parts.filter(({ label }) => label === "");
   const exact = (...kinds: MemoryPart["kind"][]): number =>
     own.filter(({ kind }) => kinds.includes(kind)).reduce((sum, { lowMiB }) => sum + lowMiB, 0);
@@ -86,7 +87,9 @@ function compare({ parts }: DevicePlan, engine: EngineDevice): string[] {
     ...off("weights", exact("weights"), engine.modelMiB),
     ...off("KV cache and state", exact("kv", "recurrentState"), engine.contextMiB),
     ...(compute.highMiB < engine.computeMiB ? [`compute at most ${compute.highMiB.toFixed(1)} MiB, engine ${engine.computeMiB}`] : []),
-    ...(compute.lowMiB > engine.computeMiB + 1 ? [`compute at least ${compute.lowMiB.toFixed(1)} MiB, engine ${engine.computeMiB}`] : []),
+    ...(compute.lowMiB > engine.computeMiB + 1 && !areLogitsElsewhere
+      ? [`compute at least ${compute.lowMiB.toFixed(1)} MiB, engine ${engine.computeMiB}`]
+      : []),
   ];
 }
 
