@@ -1,6 +1,7 @@
 import { mean } from "simple-statistics";
 
-import type { GatedMetric, SpeedMetricName, StartLevel } from "../gates/thresholds.ts";
+import { variationPercent } from "../gates/statistics.ts";
+import type { BenchmarkThresholds, GatedMetric, SpeedMetricName, StartLevel } from "../gates/thresholds.ts";
 import type { RequestSample, StartSample } from "./result.ts";
 
 /** Unit and direction of a speed metric. */
@@ -41,4 +42,19 @@ export function startLevels(
     if (level === "mean") return mean(logs);
     return speedMetrics[metric].better === "higher" ? Math.max(...logs) : Math.min(...logs);
   });
+}
+
+/**
+ * Measurements steady enough to compare with: those whose starts spread by at most `maxVariationPercent` on every gated metric. One taken
+ * on a busy host would make the gate blind, because everything is faster than it.
+ */
+export function steadySessions<S extends { readonly starts: readonly StartSample[] }>(
+  sessions: readonly S[],
+  thresholds: Pick<BenchmarkThresholds, "metrics" | "startLevel" | "maxVariationPercent">,
+): S[] {
+  return sessions.filter(({ starts }) =>
+    thresholds.metrics.every(
+      (gated) => variationPercent(startLevels(starts, gated, thresholds.startLevel)) <= thresholds.maxVariationPercent,
+    ),
+  );
 }

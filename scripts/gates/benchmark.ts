@@ -7,7 +7,7 @@ import { z } from "zod";
 
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult, StartSample } from "../../plan/benchmark/result.ts";
-import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
+import { speedMetrics, startLevels, steadySessions } from "../../plan/benchmark/sampling.ts";
 import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
 import type { BenchmarkInput } from "../../plan/gates/gate-input.ts";
 import { decideFloors, decideSpeed } from "../../plan/gates/speed-gate.ts";
@@ -81,15 +81,18 @@ async function findBaseline(
   const stored = await readBaseline(context.store, key);
   const committed =
     stored === undefined && input.committedBaseline !== null ? await readCommittedBaseline(input.committedBaseline, key) : undefined;
-  const baseline = stored ?? committed;
-  if (baseline !== undefined) {
+  const found = stored ?? committed;
+  const sessions = found === undefined ? [] : steadySessions(found.sessions, input.thresholds);
+  if (found !== undefined && sessions.length > 0) {
+    const baseline = { ...found, sessions };
     const releaseId = baseline.sessions.at(-1)?.subject.releaseId ?? null;
     const comparedWith: Comparison = { source: stored ? "stored" : "committed", name: key, recordedAt: baseline.recordedAt, releaseId };
     return { baseline, comparedWith };
   }
-  const name = `no baseline for this host (${result.host.fingerprint}), model and protocol`;
+  const unsteady = found === undefined ? "" : ", but for measurements that spread too much to compare with";
+  const name = `no baseline for this host (${result.host.fingerprint}), model and protocol${unsteady}`;
   context.progress(`${name}: only floors decide, which say that the release is usable, not that it is as fast as before`);
-  return { baseline, comparedWith: { source: "floors", name, recordedAt: null, releaseId: null } };
+  return { baseline: undefined, comparedWith: { source: "floors", name, recordedAt: null, releaseId: null } };
 }
 
 function decideStarts(starts: readonly StartSample[], baseline: Baseline | undefined, input: BenchmarkInput): SpeedDecision {

@@ -7,9 +7,32 @@ import { promptWords } from "../../plan/benchmark/prompts.ts";
 import { benchmarkProtocolSchema, scenarioSetOf } from "../../plan/benchmark/protocol.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { RequestSample, StartSample } from "../../plan/benchmark/result.ts";
-import { startLevels } from "../../plan/benchmark/sampling.ts";
+import { startLevels, steadySessions } from "../../plan/benchmark/sampling.ts";
 
 const protocol = benchmarkProtocolSchema.parse(parse(readFileSync(new URL("../../configs/benchmark.yaml", import.meta.url), "utf8")));
+
+const request = (change: Partial<RequestSample>): RequestSample => ({
+  scenario: "short",
+  turn: 0,
+  firstTokenMs: 100,
+  totalMs: 500,
+  decodeTokensPerSec: 60,
+  promptTokensPerSec: 300,
+  promptTokens: 30,
+  cachedTokens: 0,
+  generatedTokens: 32,
+  serverDecodeTokensPerSec: 60,
+  serverPromptTokensPerSec: 310,
+  ...change,
+});
+const start = (...requests: RequestSample[]): StartSample => ({
+  startedAt: "2026-01-02T03:04:05Z",
+  readyMs: 900,
+  memoryPeakMiB: 500,
+  loadAverage: 1,
+  requests,
+});
+const decode = { scenario: "short", metric: "decode" } as const;
 
 describe("protocol", () => {
   it.each(["full", "dev"])("set %s asks the seed's four workloads and one prompt that fills the window", (name) => {
@@ -37,29 +60,6 @@ describe("prompts", () => {
 });
 
 describe("samples", () => {
-  const request = (change: Partial<RequestSample>): RequestSample => ({
-    scenario: "short",
-    turn: 0,
-    firstTokenMs: 100,
-    totalMs: 500,
-    decodeTokensPerSec: 60,
-    promptTokensPerSec: 300,
-    promptTokens: 30,
-    cachedTokens: 0,
-    generatedTokens: 32,
-    serverDecodeTokensPerSec: 60,
-    serverPromptTokensPerSec: 310,
-    ...change,
-  });
-  const start = (...requests: RequestSample[]): StartSample => ({
-    startedAt: "2026-01-02T03:04:05Z",
-    readyMs: 900,
-    memoryPeakMiB: 500,
-    loadAverage: 1,
-    requests,
-  });
-  const decode = { scenario: "short", metric: "decode" } as const;
-
   it("a start is the mean of its requests in ln, or the best of them", () => {
     const starts = [start(request({}), request({ decodeTokensPerSec: 15 }))];
     expect(startLevels(starts, decode, "mean").map(Math.exp)).toEqual([expect.closeTo(30, 9)]);
@@ -89,6 +89,15 @@ describe("samples", () => {
       "starts.0: short decode is not a positive finite number",
     );
   });
+});
+
+it("compares only with measurements whose starts were steady on every gated metric", () => {
+  const session = (...speeds: number[]): { starts: StartSample[] } => ({
+    starts: speeds.map((speed) => start(request({ decodeTokensPerSec: speed }))),
+  });
+  const [steady, disturbed] = [session(60, 59, 58), session(60, 30, 15)];
+  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5 };
+  expect(steadySessions([steady, disturbed], thresholds)).toEqual([steady]);
 });
 
 it("a result file is named after profile and UTC second", () => {
