@@ -26,7 +26,7 @@ export class Gateway extends pulumi.ComponentResource {
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-server:serving:Gateway", name, {}, opts);
     const { plan } = args;
-    const child = { parent: this };
+    const child = { parent: this, dependsOn: opts?.dependsOn }; // a component's dependsOn does not reach its children by itself
     const image = createLocalImage(
       `${name}-image`,
       {

@@ -38,7 +38,7 @@ export class LlmStack extends pulumi.ComponentResource {
     const bases = this.#pullBases([baseImage, ...Object.values(plan.image.bases)], checked);
     const helperImage = bases(baseImage);
     const image = new LlamaImage("llama-image", { plan: plan.image, baseId: bases }, child);
-    const models = new ModelVolume("models", { volume: plan.volume, files: plan.files, helperImageId: helperImage }, child);
+    const models = new ModelVolume("models", { volume: plan.volume, files: plan.files, helperImageId: helperImage }, checked);
     const network = new docker.Network(
       "servers",
       { name: plan.serversNetwork.name, internal: true, labels: dockerLabels(plan.serversNetwork.labels) },
@@ -49,7 +49,7 @@ export class LlmStack extends pulumi.ComponentResource {
       { name: plan.evidence.volume, labels: dockerLabels(plan.evidence.labels) },
       { ...checked, retainOnDelete: true },
     );
-    const gateway = new Gateway("gateway", { plan: plan.gateway, baseId: helperImage, serversNetwork: network.name }, child);
+    const gateway = new Gateway("gateway", { plan: plan.gateway, baseId: helperImage, serversNetwork: network.name }, checked);
 
     const { releaseId } = plan;
     const common = { releaseId, imageId: image.imageId, modelSha256: models.sha256, helperImage, evidenceVolume: evidence.name };

@@ -27,7 +27,11 @@ export class ModelVolume extends pulumi.ComponentResource {
     const { volume } = args;
     const managed =
       volume.hostPath === undefined
-        ? new docker.Volume(name, { name: volume.source, labels: dockerLabels(volume.labels) }, { parent: this, retainOnDelete: true })
+        ? new docker.Volume(
+            name,
+            { name: volume.source, labels: dockerLabels(volume.labels) },
+            { parent: this, dependsOn: opts?.dependsOn, retainOnDelete: true },
+          )
         : undefined;
     const fetches = args.files.map(
       (file) =>
@@ -44,7 +48,7 @@ export class ModelVolume extends pulumi.ComponentResource {
             },
             triggers: [managed?.id ?? volume.source],
           },
-          { parent: this },
+          { parent: this, dependsOn: opts?.dependsOn },
         ),
     );
     const fetched = pulumi

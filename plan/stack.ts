@@ -44,7 +44,7 @@ export interface StackPlan {
     readonly stack: string;
     readonly bind: string;
     readonly port: number;
-    readonly room: { readonly image: string; readonly imageBytes: number; readonly volume: string; readonly modelBytes: number };
+    readonly room: { readonly image: string; readonly imageBytes: number; readonly volume: string | null; readonly modelBytes: number };
   };
 }
 
@@ -101,7 +101,12 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
       stack,
       bind: config.gateway.bind,
       port: config.gateway.port,
-      room: { image: imagePlan.tag, imageBytes: imageBytes[image.backend], volume: volume.source, modelBytes: bytesOf(all) },
+      room: {
+        image: imagePlan.tag,
+        imageBytes: imageBytes[image.backend],
+        volume: volume.hostPath === undefined ? volume.source : null,
+        modelBytes: bytesOf(all),
+      },
     },
   };
 }

@@ -11,8 +11,8 @@ const preflightInputSchema = z.strictObject({
   stack: z.string(),
   bind: z.string(),
   port: z.number().int(),
-  /** What takes room on the Docker host, and how much; what is there already takes none. */
-  room: z.strictObject({ image: z.string(), imageBytes: z.number(), volume: z.string(), modelBytes: z.number() }),
+  /** What takes room on the Docker host, and how much; what is there already takes none. No volume: the models lie in a folder elsewhere. */
+  room: z.strictObject({ image: z.string(), imageBytes: z.number(), volume: z.string().nullable(), modelBytes: z.number() }),
 });
 type PreflightInput = z.infer<typeof preflightInputSchema>;
 
@@ -70,8 +70,8 @@ async function isThere(thing: { inspect(): Promise<unknown> }): Promise<boolean>
 /** @throws {Error} if the Docker host's disk has too little room; a remote host's can't be looked at from here */
 async function checkSpace(docker: Docker, root: string, { room }: PreflightInput): Promise<number> {
   const image = await isThere(docker.getImage(room.image));
-  const volume = await isThere(docker.getVolume(room.volume));
-  const bytesNeeded = (image ? 0 : room.imageBytes) + (volume ? 0 : room.modelBytes); // a volume that lacks a file checks its own room when it fetches
+  const volume = room.volume === null || (await isThere(docker.getVolume(room.volume)));
+  const bytesNeeded = (image ? 0 : room.imageBytes) + (volume ? 0 : room.modelBytes); // what lacks a file checks its own room when it fetches
   const disk = await statfs(root).catch(() => undefined);
   if (disk === undefined) {
     log(`preflight: ${root} is not on this machine, so its free space was not looked at`);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
@@ -69,8 +69,19 @@ export async function setUpPulumi(versions: Versions): Promise<PulumiSetup> {
     cli: cli ?? { path: join(built ?? "", "bin", "pulumi"), way: "toolchain" },
     plugins: plugins ?? { path: built ?? "", way: "toolchain" },
   } as const;
-  await writeWrapper(chosen.cli.path, chosen.plugins.path);
-  return { cli: chosen.cli.path, home: chosen.plugins.path, ways: { cli: chosen.cli.way, plugins: chosen.plugins.way } };
+  const program = await besideHost(chosen.cli, chosen.plugins.path);
+  await writeWrapper(program, chosen.plugins.path);
+  return { cli: program, home: chosen.plugins.path, ways: { cli: chosen.cli.way, plugins: chosen.plugins.way } };
+}
+
+/** Path of the CLI to run: one that was built here moves beside an official language host where an archive brought one, since the CLI looks there first. */
+async function besideHost(cli: Part, home: string): Promise<string> {
+  if (cli.way !== "toolchain" || !existsSync(join(home, "bin", "pulumi-language-nodejs"))) return cli.path;
+  const target = join(home, "bin", "pulumi");
+  if (target === cli.path) return target;
+  await copyFile(cli.path, `${target}.part`);
+  await rename(`${target}.part`, target);
+  return target;
 }
 
 /** A CLI of this machine that is new enough, or the one that set-up brought before. */

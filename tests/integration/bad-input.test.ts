@@ -77,6 +77,7 @@ describe.skipIf(set === undefined)("bad input", () => {
         `llm-server:gateway.port: got ${project.port}, expected a free port on 127.0.0.1: another program on this machine listens there`,
         "pulumi config set",
       );
+      expect([...(await project.onHost("network")), ...(await project.onHost("volume"))]).toEqual([]);
     } finally {
       server.close();
     }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { cacheDir, projectDir } from "../../scripts/paths.ts";
@@ -51,7 +51,7 @@ async function officialSet(): Promise<ProviderSet | undefined> {
   await rm(home, { recursive: true, force: true });
   const bin = join(home, "bin");
   await mkdir(bin, { recursive: true });
-  await symlink(cli, join(bin, "pulumi"));
+  await copyFile(cli, join(bin, "pulumi")); // beside the language host: the CLI looks there first
   const versions = await readVersions();
   const files = await readdir(dir);
   const find = (start: string): string | undefined => files.find((file) => file.startsWith(start));
