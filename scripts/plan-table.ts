@@ -12,11 +12,11 @@ import { type ComputeTable, findComputeTable } from "../plan/memory/compute-tabl
 import { planMemory } from "../plan/memory/fix.ts";
 import { imageBuild } from "../plan/memory/image-build.ts";
 import type { Projector } from "../plan/memory/extras.ts";
+import { headerDigestPath } from "../plan/memory/stack.ts";
 import type { EngineOpinion, PlanRow } from "../plan/memory/table.ts";
 import type { MemoryBudget, MemoryPlan } from "../plan/memory/types.ts";
 import { llamaImageTag } from "../plan/names.ts";
 import { readComputeTable, toArguments } from "./gguf/calibrate.ts";
-import { headerDigestPath } from "./gguf/digest-command.ts";
 import { askEngine } from "./gguf/engine.ts";
 
 /** Build near which the seed's rows were measured. @see configs/compute-tables/b8149-cuda.json */

@@ -5,6 +5,7 @@ import { parseHeaderDigest } from "../gguf/digest.ts";
 import type { GgufHeader } from "../gguf/types.ts";
 import type { ReadText } from "../stack-files.ts";
 import { parseComputeTable, type ComputeTable } from "./compute-table.ts";
+import { imageBuild } from "./image-build.ts";
 import { planForPreview, type PreviewPlan } from "./preview.ts";
 
 /** Path of the committed header digest of a model of `configs/models.yaml`. */
@@ -12,10 +13,6 @@ export const headerDigestPath = (model: string): string => `configs/headers/${mo
 
 /** How many digits of a commit name a compute table's file. */
 const shortCommit = 9;
-
-/** Build of an image as compute tables name it: `b8149`, or a commit. */
-export const buildOf = (image: ImageConfig): string =>
-  image.kind === "debian" ? `b${image.build}` : (image.source.commit ?? image.source.ref);
 
 /**
  * Memory of a stack's release from what is committed: header digests and the compute table of its build, so that a preview needs neither model, GPU nor
@@ -38,7 +35,7 @@ export function planStackMemory(resolved: ResolvedProfile, config: StackConfig, 
     header,
     flags: resolved.flags,
     budget: { gpus: gpus.map((totalMiB) => ({ totalMiB })), hostMiB: device.memoryMiB },
-    build: buildOf(image),
+    build: imageBuild(image),
     backend: image.backend,
     tables: readTables(image, read),
     ...(draft === undefined ? {} : { draft }),
@@ -59,7 +56,7 @@ function readHeader(model: string, read: ReadText): GgufHeader | undefined {
 }
 
 function readTables(image: ImageConfig, read: ReadText): ComputeTable[] {
-  const build = buildOf(image);
+  const build = imageBuild(image);
   const name = /^[0-9a-f]{40}$/.test(build) ? build.slice(0, shortCommit) : build;
   const text = read(`configs/compute-tables/${name}-${image.backend}.json`);
   return text === undefined ? [] : [parseComputeTable(JSON.parse(text))];

@@ -48,7 +48,8 @@ const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 async function list({ json }: { json?: boolean }): Promise<void> {
   const rows = Object.entries(await readModels()).map(([id, model]) => {
     const files = modelFiles(model);
-    const bytes = files.length === 0 || files.some((file) => file.bytes === undefined) ? null : files.reduce((sum, file) => sum + (file.bytes ?? 0), 0);
+    const bytes =
+      files.length === 0 || files.some((file) => file.bytes === undefined) ? null : files.reduce((sum, file) => sum + (file.bytes ?? 0), 0);
     const isPinned = files.length > 0 && files.every(({ sha256 }) => sha256 !== undefined);
     return { id, family: model.family, bytes, isPinned, prunable: model.prunable ?? null };
   });
@@ -115,7 +116,10 @@ async function prune({ stack, json, yes }: StackOption): Promise<void> {
   for (const { id, reason, pattern } of candidates) {
     // the pattern's characters are checked by its schema; du prints KiB and path of each match
     const { stdout } = await helper.run(["sh", "-c", `cd ${storeDir} && du -sk -- ${pattern} 2>/dev/null`]);
-    for (const line of stdout.split("\n").filter((text) => text !== "")) {
+    for (const line of stdout
+      .toString("utf8")
+      .split("\n")
+      .filter((text) => text !== "")) {
       const [kib = "0", path = ""] = line.split("\t");
       found.push({ id, reason, path, bytes: Number(kib) * 1024 });
     }

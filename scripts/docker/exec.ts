@@ -1,12 +1,12 @@
 import { PassThrough, type Readable } from "node:stream";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
 
 /** What a command inside a container printed, and its exit code. */
 export interface ExecResult {
   readonly code: number;
-  readonly stdout: string;
+  readonly stdout: Buffer;
   readonly stderr: string;
 }
 
@@ -25,7 +25,8 @@ export async function execIn(
   docker.modem.demuxStream(stream, stdout, stderr);
   stream.once("end", () => (stdout.end(), stderr.end()));
   stream.once("error", (error) => (stdout.destroy(error), stderr.destroy(error)));
-  const output = Promise.all([text(stdout), text(stderr)]);
+  const output = Promise.all([buffer(stdout), text(stderr)]);
+  output.catch(() => undefined); // an input that breaks off is thrown below, and takes the output with it
   if (hasInput) await pipeline(stdin, stream);
   const [out, err] = await output;
   const { ExitCode } = await exec.inspect();
@@ -36,7 +37,7 @@ export async function execIn(
  * Standard output of a command inside a running container.
  * @throws {Error} with its standard error if it does not exit with 0
  */
-export async function readExec(docker: Docker, container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<string> {
+export async function readExec(docker: Docker, container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<Buffer> {
   const { code, stdout, stderr } = await execIn(docker, container, command, stdin);
   if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}: ${stderr.trim()}`);
   return stdout;

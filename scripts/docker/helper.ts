@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { objectLabels } from "../../plan/names.ts";
 import type { VolumePlan } from "../../plan/models/store.ts";
+import { guardContainer } from "../gates/guarded.ts";
 import { execIn, readExec, type ExecResult } from "./exec.ts";
 
 /** Where the volume is mounted in a helper. */
@@ -9,15 +10,18 @@ export const storeDir = "/store";
 
 /**
  * A short-lived container with a volume mounted, in which small POSIX tools run: no network, no capability but the one that lets root write
- * into folders of other users. It is removed when it is disposed of, and by the daemon when it stops for another reason.
+ * into folders of other users. It is removed when it is disposed of, and by a guard when this process ends in another way.
  */
 export class Helper implements AsyncDisposable {
   readonly #docker: Docker;
   readonly #container: Docker.Container;
 
+  readonly #endGuard: () => void;
+
   private constructor(docker: Docker, container: Docker.Container) {
     this.#docker = docker;
     this.#container = container;
+    this.#endGuard = guardContainer(null, container.id);
   }
 
   static async start(docker: Docker, image: string, volume: Pick<VolumePlan, "source" | "hostPath" | "stack">): Promise<Helper> {
@@ -37,8 +41,9 @@ export class Helper implements AsyncDisposable {
         Mounts: [{ Type: volume.hostPath === undefined ? "volume" : "bind", Source: volume.source, Target: storeDir }],
       },
     });
+    const helper = new Helper(docker, container);
     await container.start();
-    return new Helper(docker, container);
+    return helper;
   }
 
   /** Runs a command in it. */
@@ -47,11 +52,17 @@ export class Helper implements AsyncDisposable {
   }
 
   /** Standard output of a command in it. @throws {Error} with its standard error if it does not exit with 0 */
-  read(command: readonly string[], stdin?: Readable): Promise<string> {
+  readBytes(command: readonly string[], stdin?: Readable): Promise<Buffer> {
     return readExec(this.#docker, this.#container, command, stdin);
+  }
+
+  /** The same as text. */
+  async read(command: readonly string[], stdin?: Readable): Promise<string> {
+    return (await this.readBytes(command, stdin)).toString("utf8");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#container.remove({ force: true });
+    this.#endGuard();
   }
 }

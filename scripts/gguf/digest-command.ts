@@ -1,3 +1,4 @@
+import { headerDigestPath } from "../../plan/memory/stack.ts";
 import { join } from "node:path";
 import { Command } from "commander";
 import { planHeaderDigest } from "../../plan/gguf/digest.ts";
@@ -6,9 +7,6 @@ import { writeFormattedJson } from "../config/formatted.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { readGgufHeader } from "./source.ts";
-
-/** Path of a model's committed header digest inside the project. */
-export const headerDigestPath = (model: string): string => `configs/headers/${model}.json`;
 
 /** Reads the header at a path or URL, checks that the file holds its tensors, and writes the digest for that model; answers with its path. */
 export async function writeHeaderDigest(model: string, location: string, source: string, folder: string): Promise<string> {

@@ -10,11 +10,13 @@ import { GgufError, type GgufHeader } from "../../plan/gguf/types.ts";
 const FIRST_READ_BYTES = 1024 * 1024;
 
 /** A file whose beginning can be read, here or far away. */
-interface PrefixSource extends AsyncDisposable {
+export interface HeaderSource {
   readonly fileBytes: number;
   /** Bytes from `from` up to, not including, `to`. */
   read(from: number, to: number): Promise<Uint8Array>;
 }
+
+type PrefixSource = HeaderSource & AsyncDisposable;
 
 /** What a read of a remote header may be given: a signal that stops it. */
 export interface HeaderReadOptions {
@@ -36,6 +38,14 @@ export async function readGgufHeader(location: string, options: HeaderReadOption
 /** Header of one file, split or not. */
 async function readOne(location: string, options: HeaderReadOptions): Promise<GgufHeader> {
   await using source = /^https?:\/\//.test(location) ? await openRemote(location, options) : await openLocal(location);
+  return await readHeaderFrom(source, location); // awaited: the source is closed on return
+}
+
+/**
+ * Header of one file, of which only as much is read as its header takes.
+ * @throws {GgufError} naming the file and the fault
+ */
+export async function readHeaderFrom(source: HeaderSource, location: string): Promise<GgufHeader> {
   let prefix = await source.read(0, Math.min(source.fileBytes, FIRST_READ_BYTES));
   for (;;) {
     try {

@@ -1,9 +1,12 @@
 import { posix } from "node:path";
 import { Transform, type Readable } from "node:stream";
+import { checkTensorExtents } from "../../plan/gguf/extents.ts";
+import { GgufError } from "../../plan/gguf/types.ts";
 import type { ModelFilePlan, VolumePlan } from "../../plan/models/store.ts";
 import { parseModelSource } from "../../plan/config/models.ts";
 import { connectDocker } from "../gates/docker-host.ts";
 import { Helper, storeDir } from "../docker/helper.ts";
+import { readHeaderFrom } from "../gguf/source.ts";
 import { describeError, log, runProgram } from "../program.ts";
 import { openSource } from "./sources.ts";
 
@@ -18,7 +21,7 @@ const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
 /**
  * Brings one model file into a volume: found there already, adopted from the volume's top folder, or downloaded from the first source that can be had.
- * It is written as `.part`, synced, checked (size, sha256, GGUF magic), and only then renamed, so that a reader sees a whole file or none.
+ * It is written as `.part`, synced, checked (size, header, every tensor inside the file, sha256), and only then renamed, so that a reader sees a whole file or none.
  * A download that was interrupted goes on where it stopped, where the source allows it. A file with another checksum is set aside, not kept in place.
  */
 class ModelFetch {
@@ -92,7 +95,10 @@ class ModelFetch {
     const { stream, offset } = await openSource(source, there, this.#signal);
     if (offset > 0) log(`models: ${this.#file.id}: going on at ${mib(offset)} MiB`);
     const script = offset > 0 ? 'cat >> "$1"' : 'cat > "$1"';
-    await this.#helper.read(["sh", "-c", script, "sh", this.#part], this.#withProgress(stream, offset));
+    const received = this.#withProgress(stream, offset);
+    await this.#helper.read(["sh", "-c", script, "sh", this.#part], received.content);
+    const problem = received.problem();
+    if (problem !== undefined) throw problem;
   }
 
   /** @throws {Error} if the volume has too little room for the rest of the file, before anything is downloaded */
@@ -106,7 +112,9 @@ class ModelFetch {
       );
   }
 
-  #withProgress(stream: Readable, offset: number): Readable {
+  /** The content with progress said about it. Where the source breaks off, the content ends there, so that all of it is kept, and `problem` is why. */
+  #withProgress(stream: Readable, offset: number): { content: Readable; problem: () => Error | undefined } {
+    let problem: Error | undefined;
     const { id, bytes } = this.#file;
     const began = performance.now();
     let received = offset;
@@ -123,9 +131,12 @@ class ModelFetch {
         done(null, chunk);
       },
     });
-    stream.once("error", (error) => progress.destroy(error));
+    stream.once("error", (error: Error) => {
+      problem = error;
+      progress.end();
+    });
     this.#signal.addEventListener("abort", () => stream.destroy(this.#signal.reason as Error), { once: true });
-    return stream.pipe(progress);
+    return { content: stream.pipe(progress), problem: () => problem };
   }
 
   async #size(path: string): Promise<number | undefined> {
@@ -149,8 +160,22 @@ class ModelFetch {
     const { id, bytes, sha256 } = this.#file;
     const size = (await this.#size(path)) ?? 0;
     if (bytes !== undefined && size !== bytes) return `${size} bytes, expected ${bytes}`;
-    const magic = await this.#helper.read(["head", "-c", "4", path]);
-    if (magic !== "GGUF") return `begins with ${JSON.stringify(magic)}, expected "GGUF"`;
+    try {
+      const read = (from: number, to: number): Promise<Buffer> =>
+        this.#helper.readBytes([
+          "dd",
+          `if=${path}`,
+          "bs=64K",
+          "iflag=skip_bytes,count_bytes",
+          `skip=${from}`,
+          `count=${to - from}`,
+          "status=none",
+        ]);
+      checkTensorExtents(await readHeaderFrom({ fileBytes: size, read }, this.#file.fileName), size);
+    } catch (error) {
+      if (error instanceof GgufError) return error.message;
+      throw error;
+    }
     if (size > 2 ** 30) log(`models: ${id}: checking the sha256 of ${mib(size)} MiB`);
     const actual = (await this.#helper.read(["sha256sum", path])).slice(0, 64);
     return sha256 !== undefined && actual !== sha256 ? `sha256 ${actual}, expected ${sha256}` : { sha256: actual };

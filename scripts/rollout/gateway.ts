@@ -25,7 +25,7 @@ export class GatewayControl {
     await this.#sh(switchScript(releaseId, hosts, this.#slots));
   }
 
-  #sh(script: string): Promise<string> {
-    return readExec(this.#docker, this.#container, ["sh", "-c", script]);
+  async #sh(script: string): Promise<string> {
+    return (await readExec(this.#docker, this.#container, ["sh", "-c", script])).toString("utf8");
   }
 }
