@@ -97,10 +97,10 @@ describe("rows that ran out of memory", () => {
 
 describe("today's build", () => {
   it.each([
-    [q4, "512", 525.5],
-    [q4, "4096", 1406.3],
-    [q8, "512", 649.5],
-    [q8, "4096", 1452.3],
+    [q4, "512", 525.54],
+    [q4, "4096", 1406.28],
+    [q8, "512", 649.54],
+    [q8, "4096", 1452.28],
   ] as const)("has the compute that was measured with every expert on the host", (header, ubatch, computeMiB) => {
     const gpu = device(plan(header, { ...experts(40), LLAMA_ARG_UBATCH: ubatch }, latest), "gpu0");
     const compute = gpu.parts.find(({ kind }) => kind === "compute")!;
