@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { LlmStack } from "./components/llm-stack.ts";
 import { ConfigError } from "./plan/config/errors.ts";
 import { parseStackConfig } from "./plan/config/stack-config.ts";
+import { formatGateResult } from "./plan/gates/format.ts";
 import { planStack, type StackPlan } from "./plan/stack.ts";
 
 /** The Docker provider that stacks are written for; `toolchain/versions.env` installs the same. The SDK's own default is newer. */
@@ -38,4 +39,7 @@ export const endpoint = stack.endpoint;
 export const activeRelease = stack.promotion.releaseId;
 export const profile = stack.promotion.profile;
 export const plannedMemory = plan.memory.verdict;
-export const verdicts = stack.promotion.gates;
+/** Each gate's table, line by line; `npm run status -- --json` has the same as numbers. */
+export const verdicts = stack.promotion.gates.apply((gates) =>
+  Object.fromEntries(gates.map((gate) => [gate.gate, formatGateResult(gate).split("\n")])),
+);

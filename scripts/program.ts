@@ -1,4 +1,5 @@
 import process from "node:process";
+import { prettifyError, ZodError } from "zod";
 
 /** How often a program looks whether the process that started it is still there, milliseconds. */
 const parentPollMs = 1000;
@@ -35,6 +36,7 @@ export function log(line: string): void {
 /** An error with its causes, innermost last: `a: b: c`. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof ZodError) return prettifyError(error);
   if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");
   return error.cause === undefined ? error.message : `${error.message}: ${describeError(error.cause)}`;
 }

@@ -1,7 +1,16 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
+import { z } from "zod";
+import { promotionSchema, type Promotion } from "../plan/promotion.ts";
 import { projectDir, pulumiCommand } from "./paths.ts";
 import { log } from "./program.ts";
+
+/** The part of an exported state that is read here. */
+const stateSchema = z.object({
+  deployment: z.object({
+    resources: z.array(z.object({ urn: z.string(), outputs: z.record(z.string(), z.unknown()).optional() })).default([]),
+  }),
+});
 
 /** @throws {Error} if set-up has not run yet */
 export function requirePulumi(): void {
@@ -33,6 +42,14 @@ export async function readPulumi(args: readonly string[]): Promise<string> {
 function explain(message: string): string {
   if (!/incorrect passphrase/.test(message)) return message;
   return `${message}\n  the passphrase in PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE is not this stack's; the dev stack's is empty: unset both`;
+}
+
+/** What a stack's `promote` said last, from its state; null before the first promotion. */
+export async function readPromotion(stack: string): Promise<Promotion | null> {
+  const state = stateSchema.parse(JSON.parse(await readPulumi(["stack", "export", "--stack", stack])));
+  const promote = state.deployment.resources.find(({ urn }) => urn.endsWith("command:local:Command::promote"));
+  const line = promote?.outputs?.["stdout"];
+  return typeof line === "string" ? promotionSchema.parse(JSON.parse(line)) : null;
 }
 
 /** Makes sure that a stack exists in the backend. @throws {Error} with Pulumi's message */

@@ -1,7 +1,6 @@
 import { Command } from "commander";
-import { promotionSchema } from "../../plan/promotion.ts";
 import { log } from "../program.ts";
-import { ensureStack, readPulumi, runPulumi } from "../pulumi.ts";
+import { ensureStack, readPromotion, runPulumi } from "../pulumi.ts";
 import { setUp } from "../setup/index.ts";
 
 const stack = "dev";
@@ -23,8 +22,9 @@ export function quickstartCommand(): Command {
         process.exitCode = 1;
         return;
       }
-      const outputs: unknown = JSON.parse(await readPulumi(["stack", "output", "--stack", stack, "--json"]));
-      const { endpoint } = promotionSchema.pick({ endpoint: true }).parse(outputs);
+      const promotion = await readPromotion(stack);
+      if (promotion === null) throw new Error(`stack ${stack} has promoted no release although pulumi up succeeded`);
+      const { endpoint } = promotion;
       const request = { messages: [{ role: "user", content: question }], max_tokens: 24, temperature: 0, stop: ["\n"] };
       process.stdout.write(closing(endpoint, request, await ask(endpoint, request)));
     });

@@ -1,19 +1,10 @@
 import { Command } from "commander";
 import { formatGateResult } from "../../plan/gates/format.ts";
-import { gateResultSchema } from "../../plan/gates/verdict.ts";
+import type { GateResult } from "../../plan/gates/verdict.ts";
 import { gatewayName, labels } from "../../plan/names.ts";
 import { connectDocker } from "../gates/docker-host.ts";
-import { readPulumi } from "../pulumi.ts";
+import { readPromotion } from "../pulumi.ts";
 import { GatewayControl } from "../rollout/gateway.ts";
-import { z } from "zod";
-
-/** A stack's outputs; all missing before its first promotion. */
-const outputsSchema = z.object({
-  endpoint: z.string().optional(),
-  activeRelease: z.string().optional(),
-  profile: z.string().optional(),
-  verdicts: z.array(gateResultSchema).default([]),
-});
 
 /** What a stack is and what its host says, side by side. */
 interface Status {
@@ -25,7 +16,7 @@ interface Status {
   readonly active: string | null;
   readonly profile: string | null;
   readonly servers: readonly { readonly name: string; readonly release: string; readonly state: string }[];
-  readonly verdicts: z.infer<typeof outputsSchema>["verdicts"];
+  readonly verdicts: readonly GateResult[];
   /** Null: all is as it should be; else what is not, and what to do. */
   readonly degraded: string | null;
 }
@@ -44,7 +35,7 @@ export function statusCommand(): Command {
 }
 
 async function readStatus(stack: string): Promise<Status> {
-  const outputs = outputsSchema.parse(JSON.parse(await readPulumi(["stack", "output", "--stack", stack, "--json"])));
+  const promotion = await readPromotion(stack);
   const docker = connectDocker(null);
   const containers = await docker.listContainers({ all: true, filters: { label: [`${labels.stack}=${stack}`] } });
   const servers = containers
@@ -52,16 +43,15 @@ async function readStatus(stack: string): Promise<Status> {
     .map(({ Names, Labels, Status: state }) => ({ name: Names[0]?.slice(1) ?? "", release: Labels[labels.release] ?? "", state }));
   const gatewayRuns = containers.some(({ Labels, State }) => Labels[labels.role] === "gateway" && State === "running");
   const active = gatewayRuns ? await new GatewayControl(docker, gatewayName(stack), 1).active() : null;
-  const promoted = outputs.activeRelease ?? null;
-  const { endpoint = null, profile = null, verdicts } = outputs;
+  const promoted = promotion?.releaseId ?? null;
   return {
     stack,
-    endpoint,
+    endpoint: promotion?.endpoint ?? null,
     promoted,
     active,
-    profile,
+    profile: promotion?.profile ?? null,
     servers,
-    verdicts,
+    verdicts: promotion?.gates ?? [],
     degraded: findTrouble(stack, promoted, active, gatewayRuns, servers),
   };
 }

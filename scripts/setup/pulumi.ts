@@ -173,7 +173,7 @@ async function unpack(archive: string, dir: string): Promise<void> {
 /** Builds what is missing from the Go module proxy. @throws {Error} with what all ways said */
 async function build(needsCli: boolean, needsPlugins: boolean, failures: readonly string[]): Promise<string> {
   const names = [...(needsCli ? ["cli", "nodejs-host"] : []), ...(needsPlugins ? ["docker-provider", "command-provider"] : [])];
-  log(`setup: Pulumi: building ${names.join(", ")} with Go`);
+  log(`setup: Pulumi: ${names.join(", ")} from the Go module proxy, built once`);
   const building = execa(join(projectDir, "toolchain", "build"), ["--out", toolchainHome(), "--only", names.join(",")], {
     all: true,
     reject: false,
