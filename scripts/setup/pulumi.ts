@@ -201,6 +201,7 @@ async function writeWrapper(cli: string, home: string): Promise<void> {
     "#!/bin/sh",
     "# Made by `npm run setup`: Pulumi with this project's Node and plugins.",
     `export PATH='${path}${delimiter}'"$PATH" PULUMI_HOME='${home}' PULUMI_SKIP_UPDATE_CHECK=true`,
+    `export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-${join(cacheDir(), "node-compile-cache")}}"`, // an up with nothing to change takes a fifth less
     '[ -n "${PULUMI_CONFIG_PASSPHRASE+set}${PULUMI_CONFIG_PASSPHRASE_FILE+set}" ] || export PULUMI_CONFIG_PASSPHRASE=',
     `exec '${cli}' "$@"`,
     "",
