@@ -95,11 +95,11 @@ export function parseStackConfig(stack: string, all: Readonly<Record<string, str
   return parseWith(stackConfigSchema, Object.fromEntries(own.map(([key, value]) => [key, readValue(value)])), { file });
 }
 
-/** A configuration value as Pulumi keeps it: JSON for objects, bare text otherwise. */
+/** A configuration value as Pulumi keeps it: JSON for objects, bare text otherwise. `pulumi config set --path` writes 0.5 as text, so that is read as a number. */
 function readValue(text: string): unknown {
   if (!/^\s*[[{]/.test(text)) return text;
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, (_key, value: unknown) => (typeof value === "string" && /^\d+\.\d+$/.test(value) ? Number(value) : value));
   } catch {
     return text;
   }

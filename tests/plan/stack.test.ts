@@ -29,6 +29,11 @@ describe("parseStackConfig", () => {
     ]);
   });
 
+  it("reads a number with a fraction as `pulumi config set --path` writes it", () => {
+    const written = { ...pulumiConfig("dev"), "llm-server:device": '{"memoryMiB":2048,"cpus":"0.5"}' };
+    expect(parseStackConfig("dev", written).device.cpus).toBe(0.5);
+  });
+
   it("fails on a stack without configuration, naming where to start", () => {
     expect(messageOf(() => parseStackConfig("mine", { "docker:host": "x" }))).toBe(
       "Pulumi.mine.yaml: got no key of llm-server:, expected at least llm-server:profile; copy the keys of Pulumi.dev.yaml",
