@@ -2,15 +2,22 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { networkInterfaces } from "node:os";
 import { basename, dirname } from "node:path";
 import { execa } from "execa";
 
-/** Address of this machine as containers on Docker's default network see it. */
-export function dockerGateway(): string {
-  const address = networkInterfaces()["docker0"]?.find(({ family }) => family === "IPv4")?.address;
-  if (address === undefined) throw new Error("no interface docker0 on this machine: the git server for image builds has nowhere to listen");
-  return address;
+/**
+ * Address of this machine as containers on Docker's default network see it. Asked of the daemon: Node lists an interface only while it is running, and
+ * docker0 is not while no container uses it. Where no gateway is configured, Docker takes the subnet's first address.
+ */
+export async function dockerGateway(): Promise<string> {
+  const format = "{{range .IPAM.Config}}{{.Gateway}} {{.Subnet}}{{end}}";
+  const { stdout } = await execa("docker", ["network", "inspect", "bridge", "--format", format]);
+  const [, gateway = "", network = ""] = /^(\S*) (\d+\.\d+\.\d+)\.0\//.exec(stdout) ?? [];
+  if (network === "")
+    throw new Error(
+      `Docker's network bridge has ${JSON.stringify(stdout)}, expected an IPv4 subnet: the git server for image builds has nowhere to listen`,
+    );
+  return gateway === "" ? `${network}.1` : gateway;
 }
 
 async function freePort(host: string): Promise<number> {
@@ -35,7 +42,7 @@ export class GitServer implements AsyncDisposable {
   }
 
   static async start(repository: string): Promise<GitServer> {
-    const host = dockerGateway();
+    const host = await dockerGateway();
     const port = await freePort(host);
     const abort = new AbortController();
     const options = ["--reuseaddr", "--export-all", `--base-path=${dirname(repository)}`, `--listen=${host}`, `--port=${port}`];
