@@ -24,6 +24,7 @@ import { describeHost, gpuNames, shortHash } from "./host.ts";
 import { startServer, stopServer } from "../rollout/server.ts";
 import { memoryPeakMiB } from "./memory.ts";
 import { ScenarioRun } from "./scenario-run.ts";
+import { failBlind } from "./vision.ts";
 
 const propsSchema = z.object({
   build_info: z.string(),
@@ -137,6 +138,8 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
   const container = context.docker.getContainer(input.container);
   const result = await describeRun(container, input, context);
   context.evidence["benchmark"] = result;
+  const blind = await failBlind(container, input, context);
+  if (blind !== undefined) return blind;
   const { baseline, comparedWith } = await findBaseline(result, input, context);
   let wanted = input.thresholds.looks[0] ?? 1;
   let decision: SpeedDecision | undefined;

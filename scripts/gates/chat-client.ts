@@ -37,19 +37,36 @@ const chunkSchema = z.object({
   timings: timingsSchema.optional(),
 });
 
-/** Sends one request (POST if there is a body) and returns the response's head. @throws {Error} on a status other than 200, with the body's start. */
-async function send(server: ChatServer, path: string, body: unknown, signal: AbortSignal): Promise<http.IncomingMessage> {
+/** Sends one request (POST if there is a body) and returns the response's head, whatever its status. */
+async function open(server: ChatServer, path: string, body: unknown, signal: AbortSignal): Promise<http.IncomingMessage> {
   const method = body === undefined ? "GET" : "POST";
   const payload = body === undefined ? "" : JSON.stringify(body);
   const headers = { ...server.headers, "content-type": "application/json", "content-length": Buffer.byteLength(payload) };
-  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+  return new Promise<http.IncomingMessage>((resolve, reject) => {
     const request = http.request(new URL(path, server.url), { method, agent: false, headers, signal }, resolve);
     request.on("error", reject);
     request.end(payload);
   });
+}
+
+/** As `open`. @throws {Error} on a status other than 200, with the body's start. */
+async function send(server: ChatServer, path: string, body: unknown, signal: AbortSignal): Promise<http.IncomingMessage> {
+  const response = await open(server, path, body, signal);
   if (response.statusCode === 200) return response;
   const text = await readText(response);
+  const method = body === undefined ? "GET" : "POST";
   throw new Error(`${method} ${path}: got status ${response.statusCode ?? 0}, expected 200: ${text.slice(0, 300)}`);
+}
+
+/** Sends one JSON request and returns status and body as they came. @throws {Error} only if the connection breaks or `signal` aborts. */
+export async function exchange(
+  server: ChatServer,
+  path: string,
+  body: object,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const response = await open(server, path, body, signal);
+  return { status: response.statusCode ?? 0, body: await readText(response) };
 }
 
 async function readText(response: http.IncomingMessage): Promise<string> {

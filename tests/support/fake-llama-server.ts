@@ -11,6 +11,13 @@ export interface FakeBehaviour {
   readonly status?: number;
   /** Sends this line in place of the second token. */
   readonly line?: string;
+  /** What a picture gets; by default 256 prompt tokens, as with Gemma 3, and an answer. */
+  readonly picture?: { readonly tokens?: number; readonly answer?: object; readonly refusal?: string; readonly breaks?: boolean };
+}
+
+/** A request that is answered in one piece: its one message has parts. */
+interface FakePartsRequest {
+  readonly messages: readonly { readonly content: readonly { readonly type: string; readonly text?: string }[] }[];
 }
 
 /** What a completion request asked for. */
@@ -27,6 +34,7 @@ export interface FakeRequest {
 /** A server on a port of its own that speaks as much of llama-server's HTTP as the benchmark uses; a token is a word. */
 export class FakeLlamaServer implements AsyncDisposable {
   readonly requests: FakeRequest[] = [];
+  readonly partsRequests: FakePartsRequest[] = [];
   readonly authorizations: (string | undefined)[] = [];
   readonly #server: http.Server;
   readonly #behaviour: FakeBehaviour;
@@ -56,6 +64,8 @@ export class FakeLlamaServer implements AsyncDisposable {
       reply(response, { tokens: content.split(" ").map((_, at) => at) });
     } else if (request.url === "/detokenize") {
       reply(response, { content: (body as { tokens: number[] }).tokens.join(" ") });
+    } else if (Array.isArray((body as FakeRequest).messages[0]?.content)) {
+      this.#look(body as FakePartsRequest, response);
     } else {
       this.#complete(body as FakeRequest, response);
     }
@@ -70,6 +80,27 @@ export class FakeLlamaServer implements AsyncDisposable {
     }
     response.statusCode = status;
     reply(response, { error: { message: "Loading model", code: status } });
+  }
+
+  #look(request: FakePartsRequest, response: http.ServerResponse): void {
+    this.partsRequests.push(request);
+    const parts = request.messages.flatMap(({ content }) => content);
+    const words = parts.flatMap(({ text }) => text?.split(" ") ?? []).length;
+    const hasPicture = parts.some(({ type }) => type === "image_url");
+    const {
+      tokens = 256,
+      answer = { content: "red and blue" },
+      refusal,
+      breaks = false,
+    } = (hasPicture ? this.#behaviour.picture : undefined) ?? {};
+    if (breaks) return void response.destroy();
+    if (refusal !== undefined) {
+      response.statusCode = 500;
+      reply(response, { error: { code: 500, message: refusal, type: "server_error" } });
+      return;
+    }
+    const usage = { prompt_tokens: words + (hasPicture ? tokens : 0), completion_tokens: 3 };
+    reply(response, { choices: [{ finish_reason: "stop", message: { role: "assistant", ...answer } }], usage });
   }
 
   #stream(request: FakeRequest, response: http.ServerResponse): void {

@@ -13,8 +13,8 @@ const tokens = ["<unk>", "<s>", "</s>", ...bytes, ...letters];
 const tokenTypes = [2, 3, 3, ...bytes.map(() => 6), ...letters.map(() => 1)];
 const chatTemplate = "{% for m in messages %}{{ m.role }} {{ m.content }} {% endfor %}assistant ";
 
-/** GGUF value types: 4 uint32, 5 int32, 6 float32, 8 string, 9 array. */
-type Value = readonly ["u32", number] | readonly ["f32", number] | readonly ["str", string] | ArrayValue;
+/** GGUF value types: 4 uint32, 5 int32, 6 float32, 7 bool, 8 string, 9 array. */
+type Value = readonly ["u32" | "f32", number] | readonly ["bool", boolean] | readonly ["str", string] | ArrayValue;
 type ArrayValue = readonly ["strs", readonly string[]] | readonly ["f32s" | "i32s", readonly number[]];
 
 const metadata: Readonly<Record<string, Value>> = {
@@ -73,6 +73,8 @@ function encode(value: Value): Buffer {
       return Buffer.concat([u32(4), u32(value[1])]);
     case "f32":
       return Buffer.concat([u32(6), f32(value[1])]);
+    case "bool":
+      return Buffer.concat([u32(7), Buffer.from([value[1] ? 1 : 0])]);
     case "str":
       return Buffer.concat([u32(8), str(value[1])]);
     case "strs":
@@ -99,8 +101,13 @@ function weights(name: string, count: number, seed: number): Buffer {
   return Buffer.from(out.buffer);
 }
 
-/** Writes the model to `path`. */
-export function writeTinyModel(path: string): void {
+/** A GGUF by its metadata and the names and dimensions, fastest first, of its tensors. */
+interface RandomGguf {
+  readonly metadata: Readonly<Record<string, Value>>;
+  readonly tensors: readonly (readonly [string, readonly number[]])[];
+}
+
+function writeGguf(path: string, { metadata, tensors }: RandomGguf): void {
   const sizes = tensors.map(([, dims]) => dims.reduce((product, dim) => product * dim, 1));
   const offsets = sizes.map((_, index) => sizes.slice(0, index).reduce((sum, size) => sum + size * 4, 0));
   const header = Buffer.concat([
@@ -113,4 +120,52 @@ export function writeTinyModel(path: string): void {
   ]);
   const padding = Buffer.alloc((32 - (header.length % 32)) % 32);
   writeFileSync(path, Buffer.concat([header, padding, ...tensors.map(([name], index) => weights(name, sizes[index] ?? 0, index + 1))]));
+}
+
+/** Writes the model to `path`. */
+export function writeTinyModel(path: string): void {
+  writeGguf(path, { metadata, tensors });
+}
+
+/** Pictures become 16 × 16 pixels, patches of 4 × 4 pixels, and 2 × 2 of those one of 4 tokens. */
+const vision = { embd: 32, heads: 2, ff: 64, imagePixels: 16, patchPixels: 4, merge: 2 } as const;
+
+/**
+ * Writes a projector (mmproj) of Gemma 3's kind for the tiny model to `path`: one layer of random weights, four tokens a picture. It proves that a server
+ * loads it and feeds pictures to the model, not that anything is recognised.
+ */
+export function writeTinyProjector(path: string): void {
+  const { embd, heads, ff, imagePixels, patchPixels, merge } = vision;
+  const layer = "v.blk.0";
+  writeGguf(path, {
+    metadata: {
+      "general.architecture": ["str", "clip"],
+      "clip.has_vision_encoder": ["bool", true],
+      "clip.projector_type": ["str", "gemma3"],
+      "clip.use_gelu": ["bool", true],
+      "clip.vision.embedding_length": ["u32", embd],
+      "clip.vision.attention.head_count": ["u32", heads],
+      "clip.vision.feed_forward_length": ["u32", ff],
+      "clip.vision.block_count": ["u32", 1],
+      "clip.vision.projection_dim": ["u32", shape.embd],
+      "clip.vision.attention.layer_norm_epsilon": ["f32", 1e-6],
+      "clip.vision.image_size": ["u32", imagePixels],
+      "clip.vision.patch_size": ["u32", patchPixels],
+      "clip.vision.projector.scale_factor": ["u32", merge],
+      "clip.vision.image_mean": ["f32s", [0.5, 0.5, 0.5]],
+      "clip.vision.image_std": ["f32s", [0.5, 0.5, 0.5]],
+    },
+    tensors: [
+      ["v.patch_embd.weight", [patchPixels, patchPixels, 3, embd]],
+      ["v.position_embd.weight", [embd, (imagePixels / patchPixels) ** 2]],
+      ...["attn_q", "attn_k", "attn_v", "attn_out"].map((name) => [`${layer}.${name}.weight`, [embd, embd]] as const),
+      [`${layer}.ln1.weight`, [embd]],
+      [`${layer}.ln2.weight`, [embd]],
+      [`${layer}.ffn_up.weight`, [embd, ff]],
+      [`${layer}.ffn_down.weight`, [ff, embd]],
+      ["v.post_ln.weight", [embd]],
+      ["mm.input_projection.weight", [shape.embd, embd]],
+      ["mm.soft_emb_norm.weight", [embd]],
+    ],
+  });
 }
