@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { gatewayName, labels } from "../plan/names.ts";
-import { connectDocker, dockerStatus } from "./gates/docker-host.ts";
+import { connectDocker, dockerStatus } from "./docker/host.ts";
 import { log, runProgram } from "./program.ts";
 
 /** Input of this program, from the environment variable `PREFLIGHT_INPUT`. */

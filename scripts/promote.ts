@@ -4,7 +4,7 @@ import { serverPort, upstreamHeader } from "../plan/gateway.ts";
 import { serverName } from "../plan/names.ts";
 import { promoteInputSchema, type PromoteInput, type Promotion } from "../plan/promotion.ts";
 import { promoteBaseline, readBenchmarkEvidence } from "./gates/baselines.ts";
-import { connectDocker } from "./gates/docker-host.ts";
+import { connectDocker } from "./docker/host.ts";
 import { VolumeStore } from "./gates/volume-store.ts";
 import { log, runProgram } from "./program.ts";
 import { drain } from "./rollout/drain.ts";

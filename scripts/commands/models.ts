@@ -5,7 +5,7 @@ import { modelFiles, parseModels, type Models } from "../../plan/config/models.t
 import { pinModel, type MeasuredFile } from "../../plan/models/pin.ts";
 import { planModelFiles } from "../../plan/models/store.ts";
 import { Helper, storeDir } from "../docker/helper.ts";
-import { connectDocker } from "../gates/docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { readStackPlan } from "../images/stack-plan.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { formatGateResult } from "../../plan/gates/format.ts";
 import type { GateResult } from "../../plan/gates/verdict.ts";
 import { gatewayName, labels } from "../../plan/names.ts";
-import { connectDocker } from "../gates/docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { readPromotion } from "../pulumi.ts";
 import { GatewayControl } from "../rollout/gateway.ts";
 

@@ -8,7 +8,7 @@ import { gateInputVariable, parseGateInput } from "../../plan/gates/gate-input.t
 import type { GateInput } from "../../plan/gates/gate-input.ts";
 import { exitCodeOf } from "../../plan/gates/verdict.ts";
 import type { GateName, GateResult } from "../../plan/gates/verdict.ts";
-import { connectDocker } from "./docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { VolumeStore } from "./volume-store.ts";
 
 /** What a gate's measuring part decides; the program around it adds who, when, how long and where the evidence is. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 
-import { connectDocker, dockerStatus } from "./docker-host.ts";
+import { connectDocker, dockerStatus } from "../docker/host.ts";
 
 /**
  * `node guard.ts <docker host, empty for the default> <container id>`: waits for the end of its standard input, which comes when the

@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
 import tar from "tar-stream";
 
-import { dockerStatus } from "./docker-host.ts";
+import { dockerStatus } from "../docker/host.ts";
 import { guardContainer } from "./guarded.ts";
 
 const root = "/store";

@@ -7,7 +7,7 @@ import { parseImages } from "../../plan/config/images.ts";
 import { llamaImageTag } from "../../plan/names.ts";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { connectDocker } from "../gates/docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { readPlanRows } from "../plan-table.ts";

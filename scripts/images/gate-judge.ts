@@ -13,7 +13,7 @@ import { labels } from "../../plan/names.ts";
 import { containerUser, modelsDir, pidsLimit } from "../../plan/server-container.ts";
 import type { StackPlan } from "../../plan/stack.ts";
 import { promoteBaseline, readBenchmarkEvidence } from "../gates/baselines.ts";
-import { connectDocker } from "../gates/docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { readReferenceEvidence, storeReference } from "../gates/references.ts";
 import { VolumeStore } from "../gates/volume-store.ts";
 import { projectDir } from "../paths.ts";

@@ -4,7 +4,7 @@ import { checkTensorExtents } from "../../plan/gguf/extents.ts";
 import { GgufError } from "../../plan/gguf/types.ts";
 import type { ModelFilePlan, VolumePlan } from "../../plan/models/store.ts";
 import { parseModelSource } from "../../plan/config/models.ts";
-import { connectDocker } from "../gates/docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { Helper, storeDir } from "../docker/helper.ts";
 import { readHeaderFrom } from "../gguf/source.ts";
 import { describeError, log, runProgram } from "../program.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { execa } from "execa";
 import { baseImage } from "../../plan/stack.ts";
-import { dockerStatus } from "../gates/docker-host.ts";
+import { dockerStatus } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
 import { aptInstall, canInstall } from "./apt.ts";
 

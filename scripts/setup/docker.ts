@@ -3,7 +3,7 @@ import { existsSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { execa } from "execa";
-import { connectDocker } from "../gates/docker-host.ts";
+import { connectDocker } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
 import { aptInstall, canInstall } from "./apt.ts";
 

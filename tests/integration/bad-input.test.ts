@@ -7,28 +7,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
+import { buildTestImage, testImage } from "../support/test-image.ts";
 
 const [set] = await providerSets();
 
 describe.skipIf(set === undefined)("bad input", () => {
   let project: StackProject;
   beforeAll(async () => {
-    await execa(
-      "docker",
-      [
-        "build",
-        "--quiet",
-        "--tag",
-        "llm-server/test:llama-cpp",
-        "--build-arg",
-        "RUNTIME_BASE=debian:forky",
-        "--file",
-        "docker/Dockerfile.llama-cpp-debian",
-        "docker",
-      ],
-      { env: { DOCKER_BUILDKIT: "0" } },
-    );
-    await prepareModels("llm-server/test:llama-cpp");
+    await buildTestImage();
+    await prepareModels(testImage);
   });
   beforeEach(async () => {
     project = await StackProject.create(set as ProviderSet);

