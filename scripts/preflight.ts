@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { gatewayName, labels } from "../plan/names.ts";
-import { connectDocker, dockerStatus } from "./docker/host.ts";
+import { connectDocker, exists } from "./docker/host.ts";
 import { log, runProgram } from "./program.ts";
 
 /** Input of this program, from the environment variable `PREFLIGHT_INPUT`. */
@@ -56,21 +56,10 @@ async function checkName(docker: Docker, stack: string): Promise<void> {
   throw new Error(`container ${name} is there already and is not this stack's; rename or remove it: docker rm ${name}`);
 }
 
-/** Whether an image or a volume exists. */
-async function isThere(thing: { inspect(): Promise<unknown> }): Promise<boolean> {
-  try {
-    await thing.inspect();
-    return true;
-  } catch (error) {
-    if (dockerStatus(error) === 404) return false;
-    throw error;
-  }
-}
-
 /** @throws {Error} if the Docker host's disk has too little room; a remote host's can't be looked at from here */
 async function checkSpace(docker: Docker, root: string, { room }: PreflightInput): Promise<number> {
-  const image = await isThere(docker.getImage(room.image));
-  const volume = room.volume === null || (await isThere(docker.getVolume(room.volume)));
+  const image = await exists(docker.getImage(room.image));
+  const volume = room.volume === null || (await exists(docker.getVolume(room.volume)));
   const bytesNeeded = (image ? 0 : room.imageBytes) + (volume ? 0 : room.modelBytes); // what lacks a file checks its own room when it fetches
   const disk = await statfs(root).catch(() => undefined);
   if (disk === undefined) {

@@ -38,5 +38,6 @@ export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof ZodError) return prettifyError(error);
   if (error instanceof AggregateError && error.message === "") return error.errors.map(describeError).join("; ");
-  return error.cause === undefined ? error.message : `${error.message}: ${describeError(error.cause)}`;
+  const message = error.message === "" ? error.name : error.message;
+  return error.cause === undefined ? message : `${message}: ${describeError(error.cause)}`;
 }

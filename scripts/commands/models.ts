@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { Command } from "commander";
 import { modelFiles, parseModels, type Models } from "../../plan/config/models.ts";
@@ -7,6 +7,7 @@ import { planModelFiles } from "../../plan/models/store.ts";
 import { Helper, storeDir } from "../docker/helper.ts";
 import { connectDocker } from "../docker/host.ts";
 import { readStackPlan } from "../images/stack-plan.ts";
+import { writeWhole } from "../files.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { baseImage } from "../../plan/stack.ts";
@@ -94,8 +95,7 @@ async function pin(ids: readonly string[], { stack, json }: StackOption): Promis
     text = changed ?? text;
     pinned[id] = measured;
   }
-  await writeFile(`${modelsFile}.part`, text);
-  await rename(`${modelsFile}.part`, modelsFile);
+  await writeWhole(modelsFile, text);
   if (json === true) process.stdout.write(`${JSON.stringify(pinned, null, 2)}\n`);
   else for (const [id, { bytes, sha256 }] of Object.entries(pinned)) process.stdout.write(`${id}: ${bytes} bytes, sha256 ${sha256}\n`);
 }

@@ -11,18 +11,13 @@ export interface ExecResult {
 }
 
 /** Runs a command inside a running container, with `stdin` as its standard input if there is one. */
-export async function execIn(
-  docker: Docker,
-  container: Docker.Container,
-  command: readonly string[],
-  stdin?: Readable,
-): Promise<ExecResult> {
+export async function execIn(container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<ExecResult> {
   const hasInput = stdin !== undefined;
   const exec = await container.exec({ Cmd: [...command], AttachStdin: hasInput, AttachStdout: true, AttachStderr: true });
   const stream = await exec.start({ hijack: true, stdin: hasInput });
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  docker.modem.demuxStream(stream, stdout, stderr);
+  (container.modem as Docker["modem"]).demuxStream(stream, stdout, stderr);
   stream.once("end", () => (stdout.end(), stderr.end()));
   stream.once("error", (error) => (stdout.destroy(error), stderr.destroy(error)));
   const output = Promise.all([buffer(stdout), text(stderr)]);
@@ -37,8 +32,14 @@ export async function execIn(
  * Standard output of a command inside a running container.
  * @throws {Error} with its standard error if it does not exit with 0
  */
-export async function readExec(docker: Docker, container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<Buffer> {
-  const { code, stdout, stderr } = await execIn(docker, container, command, stdin);
+export async function readExec(container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<Buffer> {
+  const { code, stdout, stderr } = await execIn(container, command, stdin);
   if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}: ${stderr.trim()}`);
   return stdout;
+}
+
+/** Standard output of a short command inside a running container as text; undefined if it is not there or fails. */
+export async function execText(container: Docker.Container, command: readonly string[]): Promise<string | undefined> {
+  const { code, stdout } = await execIn(container, command);
+  return code === 0 ? stdout.toString("utf8") : undefined;
 }

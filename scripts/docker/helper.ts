@@ -13,13 +13,11 @@ export const storeDir = "/store";
  * into folders of other users. It is removed when it is disposed of, and by a guard when this process ends in another way.
  */
 export class Helper implements AsyncDisposable {
-  readonly #docker: Docker;
   readonly #container: Docker.Container;
 
   readonly #endGuard: () => void;
 
-  private constructor(docker: Docker, container: Docker.Container) {
-    this.#docker = docker;
+  private constructor(container: Docker.Container) {
     this.#container = container;
     this.#endGuard = guardContainer(null, container.id);
   }
@@ -41,19 +39,19 @@ export class Helper implements AsyncDisposable {
         Mounts: [{ Type: volume.hostPath === undefined ? "volume" : "bind", Source: volume.source, Target: storeDir }],
       },
     });
-    const helper = new Helper(docker, container);
+    const helper = new Helper(container);
     await container.start();
     return helper;
   }
 
   /** Runs a command in it. */
   run(command: readonly string[], stdin?: Readable): Promise<ExecResult> {
-    return execIn(this.#docker, this.#container, command, stdin);
+    return execIn(this.#container, command, stdin);
   }
 
   /** Standard output of a command in it. @throws {Error} with its standard error if it does not exit with 0 */
   readBytes(command: readonly string[], stdin?: Readable): Promise<Buffer> {
-    return readExec(this.#docker, this.#container, command, stdin);
+    return readExec(this.#container, command, stdin);
   }
 
   /** The same as text. */

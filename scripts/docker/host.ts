@@ -16,6 +16,17 @@ export function connectDocker(host: string | null): Docker {
   throw new Error(`host: got ${JSON.stringify(host)}, expected a unix://, tcp://, http://, https:// or ssh:// address`);
 }
 
+/** Whether an image, volume or container exists. @throws {Error} if the engine answers with anything but it or 404 */
+export async function exists(thing: { inspect(): Promise<unknown> }): Promise<boolean> {
+  try {
+    await thing.inspect();
+    return true;
+  } catch (error) {
+    if (dockerStatus(error) === 404) return false;
+    throw error;
+  }
+}
+
 /** HTTP status of an error that dockerode threw; undefined for any other error. */
 export function dockerStatus(error: unknown): number | undefined {
   return error instanceof Error && "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : undefined;

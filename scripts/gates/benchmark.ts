@@ -1,4 +1,4 @@
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import type Docker from "dockerode";
@@ -15,12 +15,14 @@ import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
 import type { Comparison } from "../../plan/gates/verdict.ts";
 import { baselineKey, readBaseline, readCommittedBaseline } from "./baselines.ts";
 import type { Baseline } from "./baselines.ts";
-import { execText, logTail, waitReady } from "./candidate.ts";
+import { logTail, waitReady } from "./candidate.ts";
 import { getJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 import { describeHost, gpuNames, shortHash } from "./host.ts";
+import { execText } from "../docker/exec.ts";
+import { writeWhole } from "../files.ts";
 import { startServer, stopServer } from "../rollout/server.ts";
 import { memoryPeakMiB } from "./memory.ts";
 import { ScenarioRun } from "./scenario-run.ts";
@@ -126,11 +128,7 @@ function disagreementPercent(starts: readonly StartSample[]): number {
 async function writeResult(folder: string, result: BenchmarkResult): Promise<string> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, resultFileName(result.subject.profile, result.startedAt));
-  const handle = await open(`${file}.part`, "w");
-  await handle.writeFile(`${JSON.stringify(result, null, 1)}\n`);
-  await handle.sync();
-  await handle.close();
-  await rename(`${file}.part`, file);
+  await writeWhole(file, `${JSON.stringify(result, null, 1)}\n`);
   return file;
 }
 

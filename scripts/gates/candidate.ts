@@ -77,13 +77,3 @@ async function complete(server: ChatServer, signal: AbortSignal): Promise<void> 
   const body = { messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0, cache_prompt: false };
   await postJson(server, "/v1/chat/completions", body, completionSchema, signal);
 }
-
-/** Output of a short command inside a running container; undefined if it is not there or fails. */
-export async function execText(container: Docker.Container, command: string[]): Promise<string | undefined> {
-  const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true });
-  const stream = await exec.start({ hijack: true, stdin: false });
-  const pieces: Buffer[] = [];
-  for await (const piece of stream) pieces.push(Buffer.from(piece as Uint8Array));
-  const { ExitCode } = await exec.inspect();
-  return ExitCode === 0 ? demultiplex(Buffer.concat(pieces)) : undefined;
-}

@@ -9,6 +9,7 @@ import type { GateInput } from "../../plan/gates/gate-input.ts";
 import { exitCodeOf } from "../../plan/gates/verdict.ts";
 import type { GateName, GateResult } from "../../plan/gates/verdict.ts";
 import { connectDocker } from "../docker/host.ts";
+import { describeError } from "../program.ts";
 import { VolumeStore } from "./volume-store.ts";
 
 /** What a gate's measuring part decides; the program around it adds who, when, how long and where the evidence is. */
@@ -30,10 +31,9 @@ export function reasonOf(metrics: Outcome["metrics"], passedReason: string): str
   return open.length === 0 ? passedReason : open.map((metric) => `${metric.verdict}: ${describeMetric(metric)}`).join("; ");
 }
 
+/** An error as one line. */
 function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? "" : `: ${messageOf(error.cause)}`;
-  return `${error.message === "" ? error.name : error.message}${cause}`.replaceAll(/\s*\n\s*/g, " | ");
+  return describeError(error).replaceAll(/\s*\n\s*/g, " | ");
 }
 
 /**

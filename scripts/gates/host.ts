@@ -4,7 +4,7 @@ import type Docker from "dockerode";
 import { z } from "zod";
 
 import type { Host } from "../../plan/benchmark/result.ts";
-import { execText } from "./candidate.ts";
+import { execText } from "../docker/exec.ts";
 
 const infoSchema = z.object({
   Name: z.string(),

@@ -1,10 +1,11 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 import { parseImages } from "../../plan/config/images.ts";
 import { repin } from "../../plan/images/pin.ts";
 import type { Repin } from "../../plan/images/pin.ts";
 import { isFullCommit, resolveRef } from "../../plan/images/remote-refs.ts";
 import type { ResolvedRef } from "../../plan/images/remote-refs.ts";
+import { writeWhole } from "../files.ts";
 import { History, listRemoteRefs } from "./git.ts";
 
 /** File that holds the pins, relative to the project. */
@@ -37,8 +38,7 @@ export async function pinImage(image: string, ref: string, today: string, file =
     entry?.kind === "source" ? await resolveRemoteRef(entry.source.repo, ref) : { commit: "", tag: undefined, build: undefined };
   const change = repin(text, image, resolved, today);
   if (change === undefined) return undefined;
-  await writeFile(`${file}.new`, change.text);
-  await rename(`${file}.new`, file);
+  await writeWhole(file, change.text);
   return change.pin;
 }
 

@@ -4,12 +4,10 @@ import { readExec } from "../docker/exec.ts";
 
 /** The gateway of a stack, on its Docker host. */
 export class GatewayControl {
-  readonly #docker: Docker;
   readonly #container: Docker.Container;
   readonly #slots: number;
 
   constructor(docker: Docker, container: string, slots: number) {
-    this.#docker = docker;
     this.#container = docker.getContainer(container);
     this.#slots = slots;
   }
@@ -26,6 +24,6 @@ export class GatewayControl {
   }
 
   async #sh(script: string): Promise<string> {
-    return (await readExec(this.#docker, this.#container, ["sh", "-c", script])).toString("utf8");
+    return (await readExec(this.#container, ["sh", "-c", script])).toString("utf8");
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { execa } from "execa";
 import { baseImage } from "../../plan/stack.ts";
-import { dockerStatus } from "../docker/host.ts";
+import { exists } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
 import { aptInstall, canInstall } from "./apt.ts";
 
@@ -17,7 +17,7 @@ const pullTimeoutMs = 120_000;
  * @throws {Error} with both reasons where it can neither be pulled nor made
  */
 export async function setUpBaseImage(docker: Docker): Promise<"there" | "pulled" | "mmdebstrap"> {
-  if (await isThere(docker)) return "there";
+  if (await exists(docker.getImage(baseImage))) return "there";
   try {
     log(`setup: base image: pulling ${baseImage}`);
     await pull(docker);
@@ -32,16 +32,6 @@ export async function setUpBaseImage(docker: Docker): Promise<"there" | "pulled"
     log(`setup: base image: could not be pulled (${reason}); making it from Debian's packages, about 20 s`);
     await makeFromPackages(docker);
     return "mmdebstrap";
-  }
-}
-
-async function isThere(docker: Docker): Promise<boolean> {
-  try {
-    await docker.getImage(baseImage).inspect();
-    return true;
-  } catch (error) {
-    if (dockerStatus(error) === 404) return false;
-    throw error;
   }
 }
 

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { gte, major, SemVer } from "semver";
+import { writeWhole } from "../files.ts";
 import { cacheDir, projectDir, pulumiCommand, toolsDir } from "../paths.ts";
 import { describeError, log } from "../program.ts";
 import type { Versions } from "./versions.ts";
@@ -207,7 +208,5 @@ async function writeWrapper(cli: string, home: string): Promise<void> {
     "",
   ];
   await mkdir(dirname(pulumiCommand), { recursive: true });
-  await writeFile(`${pulumiCommand}.part`, lines.join("\n"));
-  await chmod(`${pulumiCommand}.part`, 0o755);
-  await rename(`${pulumiCommand}.part`, pulumiCommand);
+  await writeWhole(pulumiCommand, lines.join("\n"), 0o755);
 }

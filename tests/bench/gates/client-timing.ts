@@ -2,7 +2,8 @@ import { median } from "simple-statistics";
 
 import type { ScenarioSet } from "../../../plan/benchmark/protocol.ts";
 import type { RequestSample } from "../../../plan/benchmark/result.ts";
-import { execText, waitReady } from "../../../scripts/gates/candidate.ts";
+import { execText } from "../../../scripts/docker/exec.ts";
+import { waitReady } from "../../../scripts/gates/candidate.ts";
 import { connectDocker } from "../../../scripts/docker/host.ts";
 import { ScenarioRun } from "../../../scripts/gates/scenario-run.ts";
 
