@@ -1,5 +1,5 @@
 // Pulumi-resource-command stands in for the official Command provider where that can't be downloaded.
-// It serves `command:local:Command`, nothing else.
+// It serves `command:local:Command` and `command:local:run`, nothing else.
 package main
 
 import (
@@ -20,8 +20,9 @@ var version = "0.0.0-dev"
 // newProvider returns the provider. Its schema is derived from the Go types, and only when the engine asks for it.
 func newProvider() p.Provider {
 	return infer.Provider(infer.Options{
-		Metadata:  schema.Metadata{DisplayName: "Command", Description: "Stand-in for the Pulumi Command provider: local.Command only."},
+		Metadata:  schema.Metadata{DisplayName: "Command", Description: "Stand-in for the Pulumi Command provider: local.Command and local.run only."},
 		Resources: []infer.InferredResource{infer.Resource(&local.Command{})},
+		Functions: []infer.InferredFunction{infer.Function(&local.Run{})},
 	})
 }
 

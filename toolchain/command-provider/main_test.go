@@ -32,7 +32,12 @@ func TestTheSchemaHasTheOfficialProperties(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	type properties struct {
+		Properties map[string]struct{}
+		Required   []string
+	}
 	var schema struct {
+		Functions map[string]struct{ Inputs, Outputs properties }
 		Resources map[string]struct {
 			Properties, InputProperties map[string]struct{ ReplaceOnChanges bool }
 			Required, RequiredInputs    []string
@@ -60,6 +65,23 @@ func TestTheSchemaHasTheOfficialProperties(t *testing.T) {
 	sort.Strings(command.Required)
 	if want := []string{"stderr", "stdout"}; !reflect.DeepEqual(command.Required, want) || len(command.RequiredInputs) != 0 {
 		t.Errorf("required: got %v and %v", command.Required, command.RequiredInputs)
+	}
+	run, ok := schema.Functions["command:local:run"]
+	if !ok || len(schema.Functions) != 1 {
+		t.Fatalf("got functions %v", schema.Functions)
+	}
+	wantInputs = []string{"addPreviousOutputInEnv", "archivePaths", "assetPaths", "command", "dir", "environment", "interpreter", "logging", "stdin"}
+	wantOutputs = append([]string{"archive", "assets", "stderr", "stdout"}, wantInputs...)
+	sort.Strings(wantOutputs)
+	if got := keys(run.Inputs.Properties); !reflect.DeepEqual(got, wantInputs) {
+		t.Errorf("function inputs: got %v, want %v", got, wantInputs)
+	}
+	if got := keys(run.Outputs.Properties); !reflect.DeepEqual(got, wantOutputs) {
+		t.Errorf("function outputs: got %v, want %v", got, wantOutputs)
+	}
+	sort.Strings(run.Outputs.Required)
+	if want := []string{"command", "stderr", "stdout"}; !reflect.DeepEqual(run.Inputs.Required, want[:1]) || !reflect.DeepEqual(run.Outputs.Required, want) {
+		t.Errorf("function required: got %v and %v", run.Inputs.Required, run.Outputs.Required)
 	}
 	for name, input := range command.InputProperties {
 		if input.ReplaceOnChanges != (name == "triggers") {

@@ -1,4 +1,5 @@
-// Package local holds `command:local:Command`: a program run on this machine when its resource is created, updated or deleted.
+// Package local holds `command:local:Command`, a program run on this machine when its resource is created, updated or deleted, and
+// `command:local:run`, one that is run each time it is asked for.
 package local
 
 import (
@@ -21,7 +22,7 @@ type Args struct {
 	Process
 }
 
-// Process says how a command line is run, whichever of the three it is.
+// Process says how a command line is run, whoever runs it.
 type Process struct {
 	Stdin                  *string            `pulumi:"stdin,optional"`
 	Logging                *Logging           `pulumi:"logging,optional"`

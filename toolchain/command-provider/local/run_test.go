@@ -217,3 +217,20 @@ func TestAFailedUpdateKeepsThePreviousOutput(t *testing.T) {
 		t.Errorf("got %q %v", got.Output.Stdout, err)
 	}
 }
+
+func TestTheFunctionRunsEachTimeAndReturnsItsInputsToo(t *testing.T) {
+	args := RunArgs{Command: `echo "$NAME"; echo aside >&2`, Process: Process{Environment: &map[string]string{"NAME": "out"}, Logging: ptr(logNone)}}
+	for range 2 {
+		got, err := new(Run).Invoke(t.Context(), infer.FunctionRequest[RunArgs]{Input: args})
+		if want := (RunResult{RunArgs: args, Result: Result{Stdout: "out", Stderr: "aside"}}); err != nil || !reflect.DeepEqual(got.Output, want) {
+			t.Errorf("got %+v %v, want %+v", got.Output, err, want)
+		}
+	}
+}
+
+func TestAFailedFunctionSaysStatusCommandAndOutput(t *testing.T) {
+	_, err := new(Run).Invoke(t.Context(), infer.FunctionRequest[RunArgs]{Input: RunArgs{Command: "echo said; exit 7"}})
+	if err == nil || !strings.Contains(err.Error(), "exit status 7") || !strings.Contains(err.Error(), "said\n") {
+		t.Errorf("got %v", err)
+	}
+}
