@@ -4,16 +4,14 @@ import { readText } from "./stack-plan.ts";
 import { imageDistance } from "./upstream-distance.ts";
 
 /** Longest wait for upstream, milliseconds: a preview must not hang where packets vanish. */
-const waitMs = 10_000;
+const waitMs = 2000;
 
-/** `distance-program.ts IMAGE`: prints {@link imageDistance} of one image as one JSON line, `null` for an image that isn't built from source. */
+/** `distance-program.ts IMAGE...`: prints {@link imageDistance} of these images as one JSON line, an array without those that aren't built from source. */
 await runProgram(async (signal) => {
-  const [image] = process.argv.slice(2);
-  if (image === undefined) throw new Error("usage: distance-program.ts IMAGE");
-  const distance = await imageDistance(
-    readText("configs/images.yaml") ?? "",
-    image,
-    AbortSignal.any([signal, AbortSignal.timeout(waitMs)]),
-  );
-  return distance ?? null;
+  const images = process.argv.slice(2);
+  if (images.length === 0) throw new Error("usage: distance-program.ts IMAGE...");
+  const text = readText("configs/images.yaml") ?? "";
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
+  const distances = await Promise.all(images.map((image) => imageDistance(text, image, deadline)));
+  return distances.filter((distance) => distance !== undefined);
 });

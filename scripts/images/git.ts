@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { execa } from "execa";
 import { readRemoteRefs } from "../../plan/images/remote-refs.ts";
 import type { RemoteRefs } from "../../plan/images/remote-refs.ts";
@@ -13,11 +14,28 @@ const historyMs = 600_000;
 /** What git printed. It asks nobody for a password, for there is nobody to answer, and fetches nothing behind our back. @throws {Error} with git's own last line */
 async function git(args: readonly string[], timeout: number, signal?: AbortSignal): Promise<string> {
   const env = { GIT_TERMINAL_PROMPT: "0", GIT_NO_LAZY_FETCH: "1", LC_ALL: "C" };
-  const result = await execa("git", [...args], { env, timeout, reject: false, ...(signal === undefined ? {} : { cancelSignal: signal }) });
+  signal?.throwIfAborted();
+  const late = AbortSignal.timeout(timeout);
+  const stop = signal === undefined ? late : AbortSignal.any([late, signal]);
+  const run = execa("git", [...args], { env, reject: false, detached: true });
+  const end = () => endGroup(run.pid);
+  stop.addEventListener("abort", end);
+  const result = await run.finally(() => stop.removeEventListener("abort", end));
+  signal?.throwIfAborted();
   if (!result.failed) return result.stdout;
   if (result.code === "ENOENT") throw new Error("git is not installed; install it (apt-get install git)");
-  if (result.timedOut) throw new Error(`git gave no answer within ${timeout / 1000} s`);
+  if (late.aborted) throw new Error(`git gave no answer within ${timeout / 1000} s`);
   throw new Error(`git ${args.find((arg) => /^[a-z]/.test(arg)) ?? ""}: ${result.stderr.trim().split("\n").at(-1) ?? result.shortMessage}`);
+}
+
+/** Ends a detached program and all that it started: git's transport is another process, which outlives git and holds its output while a server keeps silent. */
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error; // it ended by itself just now
+  }
 }
 
 /** HEAD, branches and tags of a repository. @throws {Error} if it can't be reached, naming it */
