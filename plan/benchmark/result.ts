@@ -49,6 +49,8 @@ export const hostSchema = z.strictObject({
   memoryMiB: z.number(),
   kernel: z.string(),
   docker: z.string(),
+  /** GPUs that the server sees; results from before it was kept have none. */
+  gpus: z.array(z.strictObject({ name: z.string(), memoryMiB: z.number() })).default([]),
 });
 export type Host = z.infer<typeof hostSchema>;
 

@@ -44,17 +44,27 @@ export function startLevels(
   });
 }
 
+type SteadinessThresholds = Pick<BenchmarkThresholds, "metrics" | "startLevel" | "maxVariationPercent">;
+
 /**
- * Measurements steady enough to compare with: those whose starts spread by at most `maxVariationPercent` on every gated metric. One taken
- * on a busy host would make the gate blind, because everything is faster than it.
+ * The gated metrics on which starts spread by more than `maxVariationPercent`, each with its spread; empty where a measurement is steady enough to
+ * compare with. One taken on a busy host would make the gate blind, because everything is faster than it. A single start shows no spread, so it is not.
  */
+export function findUnsteady(starts: readonly StartSample[], { metrics, startLevel, maxVariationPercent }: SteadinessThresholds): string[] {
+  if (starts.length < 2) return [`${starts.length} starts, expected at least 2`];
+  return metrics.flatMap((gated) => {
+    const variation = variationPercent(startLevels(starts, gated, startLevel));
+    const name = `${gated.scenario} ${speedMetrics[gated.metric].label}`;
+    return variation <= maxVariationPercent
+      ? []
+      : [`${name} spread ${variation.toFixed(1)} % over ${starts.length} starts, allowed ${maxVariationPercent} %`];
+  });
+}
+
+/** Measurements that are steady enough to compare with. */
 export function steadySessions<S extends { readonly starts: readonly StartSample[] }>(
   sessions: readonly S[],
-  thresholds: Pick<BenchmarkThresholds, "metrics" | "startLevel" | "maxVariationPercent">,
+  thresholds: SteadinessThresholds,
 ): S[] {
-  return sessions.filter(({ starts }) =>
-    thresholds.metrics.every(
-      (gated) => variationPercent(startLevels(starts, gated, thresholds.startLevel)) <= thresholds.maxVariationPercent,
-    ),
-  );
+  return sessions.filter(({ starts }) => findUnsteady(starts, thresholds).length === 0);
 }

@@ -51,6 +51,14 @@ const measurement = z
     if (Array.isArray(entry.value) && entry.value[0] > entry.value[1]) say("value", "[lowest, highest] in this order", "swap them");
   });
 
+/** Signs of a host: what its one GPU and its CPU are called, in part, and the GPU's memory. */
+export const hostSignSchema = z.strictObject({
+  gpu: z.string().min(1).describe("Part of the GPU's name as nvidia-smi gives it"),
+  vramMiB: z.tuple([z.number(), z.number()]).describe("Memory of the GPU, [least, most]"),
+  cpu: z.string().min(1).describe("Part of the CPU's name as /proc/cpuinfo gives it: experts on the CPU are as fast as it is"),
+});
+export type HostSign = z.output<typeof hostSignSchema>;
+
 /** Schema of `configs/expectations/<session>.json`: what was measured once, as its source states it. */
 export const expectationsSchema = z
   .strictObject({
@@ -58,6 +66,7 @@ export const expectationsSchema = z
     session: z.string().min(1),
     sources: z.record(z.string(), z.string().min(1)).describe("Where the numbers are from, by key"),
     host: z.string().min(1).describe("What they were measured on; they expect nothing of another host"),
+    recognised: hostSignSchema.optional().describe("How a program recognises that host; without it, nothing is gated by these numbers"),
     measurements: z.array(measurement).min(1),
     failures: z.array(
       z.strictObject({
@@ -81,7 +90,7 @@ export const expectationsSchema = z
     }
   });
 
-/** What was measured once, as its source states it: documentation that programs can compare with, never a gate's threshold. */
+/** What was measured once, as its source states it: means without samples. The benchmark gate compares a first deploy on that very host with them. */
 export type Expectations = z.output<typeof expectationsSchema>;
 /** One number of them. */
 export type Measurement = z.output<typeof measurement>;

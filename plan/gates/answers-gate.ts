@@ -11,13 +11,16 @@ export const answerPositionSchema = z.strictObject({
 });
 export type AnswerPosition = z.infer<typeof answerPositionSchema>;
 
-/** What a release answered greedily to each prompt; `key` hashes the prompts and how they were asked. */
+/**
+ * What a release answered greedily to each prompt; `key` hashes the prompts and how they were asked. `modelSha256` is null where the release that
+ * served was asked, whose file the gate does not know.
+ */
 export const answersReferenceSchema = z.strictObject({
   version: z.literal(1),
   family: z.string(),
   key: z.string(),
   releaseId: z.string(),
-  modelSha256: z.string(),
+  modelSha256: z.string().nullable(),
   recordedAt: z.string(),
   answers: z.array(z.array(answerPositionSchema).min(1)).min(1),
 });
@@ -79,6 +82,18 @@ export function decideAnswers(
   ];
 }
 
+/** Least accepted mean number of different tokens in an answer of a release that nothing can be compared with: a broken build says one token for ever. */
+const minDistinctTokens = 2;
+
+/**
+ * Answers without a reference: only that they are not one token over and over, as those of broken kernels are. It says that the release speaks,
+ * not that it says what it should.
+ */
+export function decideFirstAnswers(answers: readonly (readonly AnswerPosition[])[]): MetricVerdict[] {
+  const distinct = mean(answers.map((positions) => new Set(positions.map(({ token }) => token)).size));
+  return [metric("distinct tokens per answer", "", distinct, minDistinctTokens, "least")];
+}
+
 function metric(name: string, unit: string, measured: number, floor: number, bound: "least" | "most"): MetricVerdict {
   const isWithin = bound === "least" ? measured >= floor : measured <= floor;
   return {
@@ -91,6 +106,6 @@ function metric(name: string, unit: string, measured: number, floor: number, bou
     limitPercent: null,
     floor,
     verdict: isWithin ? "passed" : "failed",
-    note: `at ${bound} ${floor} ${unit}`,
+    note: `at ${bound} ${floor}${unit === "" ? "" : ` ${unit}`}`,
   };
 }

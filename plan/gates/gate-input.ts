@@ -3,6 +3,7 @@ import { z } from "zod";
 import { scenarioSetSchema } from "../benchmark/protocol.ts";
 import { subjectSchema } from "../benchmark/result.ts";
 import { corpusSchema } from "../config/corpora.ts";
+import { statedSpeedsSchema } from "./stated-speeds.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "./thresholds.ts";
 
 const path = z.string().min(1);
@@ -40,6 +41,8 @@ export const benchmarkInputSchema = z.strictObject({
   thresholds: benchmarkThresholdsSchema,
   /** Folder for the result file; null: evidence in the volume only. */
   resultsFolder: path.nullable(),
+  /** Committed speeds of this profile, with the host that they hold for; null: none. */
+  stated: statedSpeedsSchema.nullable().default(null),
   /** Committed result file to compare with where the volume has no baseline for this host, model and protocol. */
   committedBaseline: path.nullable().default(null),
 });

@@ -4,13 +4,19 @@ import type { StackConfig } from "../config/stack-config.ts";
 import type { ModelFilePlan } from "../models/store.ts";
 import { hashOf } from "../release.ts";
 import type { DeviceConfig } from "../server-container.ts";
-import type { BenchmarkInput, PerplexityInput } from "./gate-input.ts";
+import { promptsOf, questionSetOf, type Questions } from "./answers-questions.ts";
+import type { AnswersInput, BenchmarkInput, PerplexityInput } from "./gate-input.ts";
+import type { StatedSpeeds } from "./stated-speeds.ts";
+import type { AnswersThresholds } from "./thresholds.ts";
 
 /** What a gate's input gets only when resources exist: the rest is planned. */
-type Late = "releaseId" | "imageId" | "modelSha256" | "helperImage" | "evidenceVolume";
+type Late = "releaseId" | "imageId" | "modelSha256" | "helperImage" | "evidenceVolume" | "rollout";
 
 /** Input of the benchmark gate but for what the resources bring. */
 export type BenchmarkPlan = Omit<BenchmarkInput, Late | "container">;
+
+/** Input of the answers gate but for what the resources bring. */
+export type AnswersPlan = Omit<AnswersInput, Late | "container">;
 
 /** Input of the perplexity gate but for what the resources bring; `key` names everything that moves perplexity. */
 export interface PerplexityPlan {
@@ -29,8 +35,13 @@ interface Subject {
 /** Folder of the result files, relative to the project. */
 const resultsFolder = "benchmarks";
 
-/** The benchmark gate of one release. */
-export function planBenchmark(subject: Subject, config: StackConfig["gates"]["benchmark"], protocol: ScenarioSet): BenchmarkPlan {
+/** The benchmark gate of one release; `stated` are committed speeds of its profile, for a host that measures it for the first time. */
+export function planBenchmark(
+  subject: Subject,
+  config: StackConfig["gates"]["benchmark"],
+  protocol: ScenarioSet,
+  stated: StatedSpeeds | null = null,
+): BenchmarkPlan {
   return {
     gate: "benchmark",
     stack: subject.stack,
@@ -44,7 +55,44 @@ export function planBenchmark(subject: Subject, config: StackConfig["gates"]["be
     protocol,
     thresholds: config.thresholds,
     resultsFolder,
+    stated,
     committedBaseline: null,
+  };
+}
+
+/** What a stack's configuration says of its answers gate; `reference` is a committed one, used while the Docker host has none. */
+export interface AnswersConfig {
+  readonly questions: string;
+  readonly timeoutSec: number;
+  readonly dryRun: boolean;
+  readonly reference?: string | undefined;
+  readonly thresholds: AnswersThresholds;
+}
+
+/**
+ * The answers gate of one release of a model family.
+ * @throws {ConfigError} if there is no such set of questions
+ */
+export function planAnswers(subject: Subject & { readonly family: string }, config: AnswersConfig, questions: Questions): AnswersPlan {
+  const set = questionSetOf(questions, config.questions);
+  const { generateTokens, topTokens, requestTimeoutSec, readyTimeoutSec } = set;
+  return {
+    gate: "answers",
+    stack: subject.stack,
+    profile: subject.profile,
+    flags: { ...subject.flags },
+    host: null,
+    dryRun: config.dryRun,
+    deadlineSec: config.timeoutSec,
+    apiKeyFile: null,
+    prompts: promptsOf(set),
+    generateTokens,
+    topTokens,
+    requestTimeoutSec,
+    readyTimeoutSec,
+    thresholds: config.thresholds,
+    family: subject.family,
+    committedReference: config.reference ?? null,
   };
 }
 

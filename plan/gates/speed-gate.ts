@@ -1,6 +1,6 @@
 import { mean } from "simple-statistics";
 
-import { differenceOfMeans, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
+import { differenceFromStated, differenceOfMeans, percentOf, studentQuantile, variationPercent } from "./statistics.ts";
 import type { Difference } from "./statistics.ts";
 import { combineVerdicts } from "./verdict.ts";
 import type { MetricVerdict, Verdict } from "./verdict.ts";
@@ -17,6 +17,15 @@ export interface SpeedSamples {
   readonly candidate: readonly number[];
   readonly baseline: readonly number[];
   readonly baselineSessions: number;
+}
+
+/**
+ * One gated metric whose baseline is a stated number without samples: `stated` is its logarithm, `statedSpreadPercent` how far it may be off (one standard
+ * deviation), which no number of starts makes smaller.
+ */
+export interface StatedSamples extends Omit<SpeedSamples, "baseline" | "baselineSessions"> {
+  readonly stated: number;
+  readonly statedSpreadPercent: number;
 }
 
 /** How the decision is made; `looks` are the numbers of starts at which it is allowed to decide, rising. */
@@ -42,19 +51,28 @@ interface Look {
 }
 
 /** Worst accepted difference of logarithms, signed as measured: negative where higher is better. */
-function limitOf(samples: SpeedSamples): number {
+function limitOf(samples: SpeedSamples | StatedSamples): number {
   return samples.better === "higher" ? Math.log1p(-samples.marginPercent / 100) : Math.log1p(samples.marginPercent / 100);
 }
 
-/** What one look at the first `starts` starts says of one metric. */
-function lookAt(samples: SpeedSamples, starts: number, design: SpeedDesign, metricCount: number): Look {
+const varianceOf = (spreadPercent: number): number => Math.log1p(spreadPercent / 100) ** 2;
+
+/** The difference of the first `starts` starts from what they are compared with. */
+function differenceAt(samples: SpeedSamples | StatedSamples, starts: number, design: SpeedDesign): Difference {
   const candidate = samples.candidate.slice(0, starts);
-  const sessionVariance = Math.log1p(design.sessionSpreadPercent / 100) ** 2 * (1 + 1 / samples.baselineSessions);
-  const difference = differenceOfMeans(candidate, samples.baseline, sessionVariance);
+  const sessionVariance = varianceOf(design.sessionSpreadPercent);
+  if ("stated" in samples)
+    return differenceFromStated(candidate, samples.stated, varianceOf(samples.statedSpreadPercent) + sessionVariance);
+  return differenceOfMeans(candidate, samples.baseline, sessionVariance * (1 + 1 / samples.baselineSessions));
+}
+
+/** What one look at the first `starts` starts says of one metric. */
+function lookAt(samples: SpeedSamples | StatedSamples, starts: number, design: SpeedDesign, metricCount: number): Look {
+  const difference = differenceAt(samples, starts, design);
   const level = design.alpha / design.looks.length;
   const halfAt = (alpha: number): number => studentQuantile(1 - alpha, difference.degreesOfFreedom) * difference.standardError;
   const gain = (difference.value - limitOf(samples)) * (samples.better === "higher" ? 1 : -1);
-  const variation = variationPercent(candidate);
+  const variation = variationPercent(samples.candidate.slice(0, starts));
   const half = halfAt(level);
   const isSteady = variation <= design.maxVariationPercent;
   if (isSteady && gain > half) return { verdict: "passed", difference, half, variation };
@@ -63,7 +81,7 @@ function lookAt(samples: SpeedSamples, starts: number, design: SpeedDesign, metr
 }
 
 /** The first look that decides, else the latest one; fewer starts than the first look needs decide nothing. */
-function decideMetric(samples: SpeedSamples, design: SpeedDesign, metricCount: number): MetricVerdict {
+function decideMetric(samples: SpeedSamples | StatedSamples, design: SpeedDesign, metricCount: number): MetricVerdict {
   const taken = samples.candidate.length;
   const looks = design.looks.filter((look) => look <= taken);
   let last: Look | undefined;
@@ -75,7 +93,7 @@ function decideMetric(samples: SpeedSamples, design: SpeedDesign, metricCount: n
     name: samples.name,
     unit: samples.unit,
     measured: Math.exp(mean([...samples.candidate])),
-    baseline: Math.exp(mean([...samples.baseline])),
+    baseline: Math.exp("stated" in samples ? samples.stated : mean([...samples.baseline])),
     limitPercent: percentOf(limitOf(samples)),
     floor: null,
   };
@@ -109,7 +127,7 @@ function noiseNote(variation: number, design: SpeedDesign): string {
  * correction for passing wrongly; that any one of them may fail does, so failing shares `alpha` over the metrics (Bonferroni).
  * @throws {RangeError} if there is no metric, or a metric has fewer than two starts on either side when a look is due.
  */
-export function decideSpeed(metrics: readonly SpeedSamples[], design: SpeedDesign): SpeedDecision {
+export function decideSpeed(metrics: readonly (SpeedSamples | StatedSamples)[], design: SpeedDesign): SpeedDecision {
   if (metrics.length === 0) throw new RangeError("metrics: got none, expected at least one to decide on");
   const decided = metrics.map((samples) => decideMetric(samples, design, metrics.length));
   const verdict = combineVerdicts(decided.map((metric) => metric.verdict));

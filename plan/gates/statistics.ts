@@ -26,6 +26,19 @@ export interface Difference {
   readonly degreesOfFreedom: number;
 }
 
+/** Degrees of freedom above which Student's t is the normal distribution to three digits. */
+const mostDegreesOfFreedom = 1000;
+
+/**
+ * A difference whose squared standard error is the sum of an estimated part and a known one (`extraVariance`). The known part has no uncertainty of its
+ * own, so the degrees of freedom rise with its share (Welch-Satterthwaite).
+ */
+function differenceOf(value: number, estimated: number, degreesOfFreedom: number, extraVariance: number): Difference {
+  const variance = estimated + extraVariance;
+  const effective = extraVariance === 0 ? degreesOfFreedom : degreesOfFreedom * (variance / estimated) ** 2;
+  return { value, standardError: Math.sqrt(variance), degreesOfFreedom: Math.min(effective, mostDegreesOfFreedom) };
+}
+
 /**
  * `mean(candidate) - mean(baseline)`, with the spread pooled over both groups (Student), because three values alone know theirs too
  * badly. A candidate that spreads more than the pool is charged with its own spread. `extraVariance` is added to the squared standard
@@ -39,8 +52,19 @@ export function differenceOfMeans(candidate: readonly number[], baseline: readon
   const own = sampleVariance([...candidate]);
   const squares = own * (candidate.length - 1) + sampleVariance([...baseline]) * (baseline.length - 1);
   const pooled = squares / degreesOfFreedom;
-  const variance = Math.max(own, pooled) / candidate.length + pooled / baseline.length + extraVariance;
-  return { value: mean([...candidate]) - mean([...baseline]), standardError: Math.sqrt(variance), degreesOfFreedom };
+  const estimated = Math.max(own, pooled) / candidate.length + pooled / baseline.length;
+  return differenceOf(mean([...candidate]) - mean([...baseline]), estimated, degreesOfFreedom, extraVariance);
+}
+
+/**
+ * `mean(candidate) - stated`, where the stated value came without samples: how far it may be off is not estimated but given, as the variance
+ * `statedVariance`.
+ * @throws {RangeError} if there are fewer than two candidate values.
+ */
+export function differenceFromStated(candidate: readonly number[], stated: number, statedVariance: number): Difference {
+  if (candidate.length < 2) throw new RangeError(`candidate: got ${candidate.length} values, expected at least 2`);
+  const estimated = sampleVariance([...candidate]) / candidate.length;
+  return differenceOf(mean([...candidate]) - stated, estimated, candidate.length - 1, statedVariance);
 }
 
 /** Mean of paired differences with its standard error. @throws {RangeError} if there are fewer than two pairs or the lengths differ. */

@@ -26,9 +26,9 @@ export const metricVerdictSchema = z.strictObject({
 });
 export type MetricVerdict = z.infer<typeof metricVerdictSchema>;
 
-/** Where the numbers compared against came from: an earlier promoted release, a committed reference, or nothing but floors. */
+/** Where the numbers compared against came from: an earlier promoted release, a committed file, the release that serves meanwhile, or nothing but floors. */
 export const comparisonSchema = z.strictObject({
-  source: z.enum(["stored", "committed", "floors"]),
+  source: z.enum(["stored", "committed", "serving", "floors"]),
   name: z.string(),
   recordedAt: z.string().nullable(),
   releaseId: z.string().nullable(),

@@ -8,6 +8,7 @@ import { expectationsSchema } from "../../plan/config/expectations.ts";
 import { imagesSchema } from "../../plan/config/images.ts";
 import { modelsSchema } from "../../plan/config/models.ts";
 import { samplingSchema } from "../../plan/config/sampling.ts";
+import { questionsSchema } from "../../plan/gates/answers-questions.ts";
 import { projectName, stackConfigSchema } from "../../plan/config/stack-config.ts";
 import { projectDir } from "../paths.ts";
 import { describeError, log } from "../program.ts";
@@ -19,6 +20,7 @@ type JsonSchema = Readonly<Record<string, unknown>>;
 export function editorSchemas(): Readonly<Record<string, JsonSchema>> {
   return {
     "advisories.json": toJsonSchema(advisoriesSchema),
+    "answers.json": toJsonSchema(questionsSchema),
     "benchmark.json": toJsonSchema(benchmarkProtocolSchema),
     "capabilities.json": toJsonSchema(capabilitiesSchema),
     "expectations.json": toJsonSchema(expectationsSchema),

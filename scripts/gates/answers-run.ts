@@ -22,6 +22,7 @@ async function generate(
   server: ChatServer,
   prompt: readonly number[],
   tokens: number,
+  reusesPrompt: boolean,
   question: AnswersQuestion,
   signal: AbortSignal,
 ): Promise<AnswerPosition[]> {
@@ -31,7 +32,7 @@ async function generate(
     temperature: 0,
     ignore_eos: true,
     n_probs: question.topTokens,
-    cache_prompt: false,
+    cache_prompt: reusesPrompt,
     stream: false,
   };
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(question.requestTimeoutSec * 1000)]);
@@ -45,7 +46,7 @@ async function generate(
 
 /**
  * The greedy answer to a prompt. With a reference answer every position is generated after the reference's tokens: where the candidate
- * differs, it is put back on the reference's text and goes on from there.
+ * differs, it is put back on the reference's text and goes on from there, from the prompt that it has read: a long one is read once.
  */
 export async function answer(
   server: ChatServer,
@@ -55,11 +56,12 @@ export async function answer(
   signal: AbortSignal,
 ): Promise<AnswerPosition[]> {
   const { tokens } = await postJson(server, "/tokenize", { content: prompt, add_special: true }, tokensSchema, signal);
-  if (reference === undefined) return generate(server, tokens, question.generateTokens, question, signal);
+  if (reference === undefined) return generate(server, tokens, question.generateTokens, false, question, signal);
   const positions: AnswerPosition[] = [];
   while (positions.length < reference.length) {
     const before = reference.slice(0, positions.length).map(({ token }) => token);
-    const next = await generate(server, [...tokens, ...before], reference.length - positions.length, question, signal);
+    const isPutBack = before.length > 0;
+    const next = await generate(server, [...tokens, ...before], reference.length - before.length, isPutBack, question, signal);
     const start = positions.length;
     const differing = next.findIndex((position, index) => position.token !== reference[start + index]?.token);
     positions.push(...next.slice(0, differing === -1 ? next.length : differing + 1));

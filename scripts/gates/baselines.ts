@@ -4,6 +4,8 @@ import { z } from "zod";
 
 import { benchmarkResultSchema } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult } from "../../plan/benchmark/result.ts";
+import { benchmarkThresholdsSchema, type BenchmarkThresholds } from "../../plan/gates/thresholds.ts";
+import { isForgotten } from "./forgotten.ts";
 import { shortHash } from "./host.ts";
 import type { VolumeStore } from "./volume-store.ts";
 
@@ -24,10 +26,10 @@ export function baselineKey(result: Pick<BenchmarkResult, "host" | "subject" | "
   return shortHash([result.host.fingerprint, result.subject.modelSha256, result.scenarioSet, result.protocolHash]);
 }
 
-/** The baseline for a key; undefined if there is none. @throws {Error} if what is stored doesn't read as one. */
+/** The baseline for a key; undefined if there is none or it was reset. @throws {Error} if what is stored doesn't read as one. */
 export async function readBaseline(store: VolumeStore, key: string): Promise<Baseline | undefined> {
   const found = await store.latest(`baselines/${key}`);
-  if (found === undefined) return undefined;
+  if (found === undefined || isForgotten(found.document)) return undefined;
   const parsed = baselineSchema.safeParse(found.document);
   if (parsed.success) return parsed.data;
   throw new Error(`${found.path}: not a baseline: ${z.prettifyError(parsed.error).replaceAll("\n", " ")}`);
@@ -65,9 +67,18 @@ export async function promoteBaseline(store: VolumeStore, result: BenchmarkResul
   return store.append(`baselines/${key}`, recordedAt, baseline);
 }
 
-const evidenceSchema = z.object({ benchmark: benchmarkResultSchema });
+const evidenceSchema = z.object({ benchmark: benchmarkResultSchema, input: z.object({ thresholds: benchmarkThresholdsSchema }) });
 
-/** The measurement inside a benchmark gate's evidence file. @throws {Error} if the file is missing or torn. */
+/** The measurement inside a benchmark gate's evidence file, with the thresholds it was judged by. @throws {Error} if the file is missing or torn. */
+export async function readJudgedBenchmark(
+  store: VolumeStore,
+  path: string,
+): Promise<{ benchmark: BenchmarkResult; thresholds: BenchmarkThresholds }> {
+  const { benchmark, input } = evidenceSchema.parse(await store.read(path));
+  return { benchmark, thresholds: input.thresholds };
+}
+
+/** The measurement alone. @throws {Error} as above. */
 export async function readBenchmarkEvidence(store: VolumeStore, path: string): Promise<BenchmarkResult> {
-  return evidenceSchema.parse(await store.read(path)).benchmark;
+  return (await readJudgedBenchmark(store, path)).benchmark;
 }

@@ -20,10 +20,18 @@ export function shortHash(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
 }
 
-/** The GPUs a container sees, by name; empty without `nvidia-smi`. */
+/** The GPUs a container sees; empty without `nvidia-smi`. */
+async function readGpus(container: Docker.Container): Promise<Host["gpus"]> {
+  const text = await execText(container, ["nvidia-smi", "--query-gpu=memory.total,name", "--format=csv,noheader,nounits"]);
+  return [...(text ?? "").matchAll(/^(\d+), (.+)$/gm)].map(([, memory = "", name = ""]) => ({
+    name: name.trim(),
+    memoryMiB: Number(memory),
+  }));
+}
+
+/** The GPUs a container sees, by name. */
 export async function gpuNames(container: Docker.Container): Promise<string[]> {
-  const text = await execText(container, ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]);
-  return text === undefined ? [] : text.trim().split("\n");
+  return (await readGpus(container)).map(({ name }) => name);
 }
 
 /**
@@ -35,14 +43,15 @@ export async function describeHost(docker: Docker, container: Docker.Container):
   const cpuinfo = (await execText(container, ["cat", "/proc/cpuinfo"])) ?? "";
   const cpu = /^model name\s*:\s*(.+)$/m.exec(cpuinfo)?.[1] ?? info.Architecture;
   const memoryMiB = Math.round(info.MemTotal / 2 ** 20);
-  const gpus = await gpuNames(container);
+  const gpus = await readGpus(container);
   return {
-    fingerprint: shortHash([cpu, info.NCPU, Math.round(memoryMiB / 1024), gpus]),
+    fingerprint: shortHash([cpu, info.NCPU, Math.round(memoryMiB / 1024), gpus.map(({ name }) => name)]),
     name: info.Name,
     cpu,
     cpus: info.NCPU,
     memoryMiB,
     kernel: info.KernelVersion,
     docker: info.ServerVersion,
+    gpus,
   };
 }

@@ -7,7 +7,7 @@ import { promptWords } from "../../plan/benchmark/prompts.ts";
 import { benchmarkProtocolSchema, scenarioSetOf } from "../../plan/benchmark/protocol.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { RequestSample, StartSample } from "../../plan/benchmark/result.ts";
-import { startLevels, steadySessions } from "../../plan/benchmark/sampling.ts";
+import { findUnsteady, startLevels, steadySessions } from "../../plan/benchmark/sampling.ts";
 
 const protocol = benchmarkProtocolSchema.parse(parse(readFileSync(new URL("../../configs/benchmark.yaml", import.meta.url), "utf8")));
 
@@ -98,6 +98,14 @@ it("compares only with measurements whose starts were steady on every gated metr
   const [steady, disturbed] = [session(60, 59, 58), session(60, 30, 15)];
   const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5 };
   expect(steadySessions([steady, disturbed], thresholds)).toEqual([steady]);
+});
+
+it("says which metrics make a measurement unsteady; a single start shows no spread, so it is", () => {
+  const starts = (...speeds: number[]): StartSample[] => speeds.map((speed) => start(request({ decodeTokensPerSec: speed })));
+  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5 };
+  expect(findUnsteady(starts(60, 59, 58), thresholds)).toEqual([]);
+  expect(findUnsteady(starts(60, 50), thresholds)).toEqual(["short decode spread 12.9 % over 2 starts, allowed 5 %"]);
+  expect(findUnsteady(starts(60), thresholds)).toEqual(["1 starts, expected at least 2"]);
 });
 
 it("a result file is named after profile and UTC second", () => {

@@ -38,6 +38,17 @@ it("adds a known variance to the squared error", () => {
   expect(differenceOfMeans([1, 1], [0, 0], 0.04).standardError).toBeCloseTo(0.2, 12);
 });
 
+it("has the more degrees of freedom the more of the variance is known (Welch-Satterthwaite)", () => {
+  const groups = [
+    [1, 1.1],
+    [0, 0.1],
+  ] as const;
+  const estimated = differenceOfMeans(...groups);
+  const half = differenceOfMeans(...groups, estimated.standardError ** 2);
+  expect([estimated.degreesOfFreedom, half.degreesOfFreedom]).toEqual([2, expect.closeTo(8, 9)]);
+  expect(differenceOfMeans(...groups, 1e6).degreesOfFreedom).toBe(1000);
+});
+
 it("fails on a group of one, naming it", () => {
   expect(() => differenceOfMeans([1], [1, 2])).toThrow("candidate: got 1 values, expected at least 2");
 });

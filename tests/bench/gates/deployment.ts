@@ -1,0 +1,113 @@
+import { randomUUID } from "node:crypto";
+import Docker from "dockerode";
+import { execa } from "execa";
+
+import type { StackConfig } from "../../../plan/config/stack-config.ts";
+import { gateInputVariable } from "../../../plan/gates/gate-input.ts";
+import type { GateName, GateResult } from "../../../plan/gates/verdict.ts";
+import { gateResultSchema } from "../../../plan/gates/verdict.ts";
+import { containerUser, modelsDir } from "../../../plan/server-container.ts";
+import type { StackPlan } from "../../../plan/stack.ts";
+import { VolumeStore } from "../../../scripts/gates/volume-store.ts";
+import { projectDir } from "../../../scripts/paths.ts";
+import { goodModel, testModels } from "../../support/models.ts";
+import { planDev } from "../../support/project.ts";
+import { testImage } from "../../support/test-image.ts";
+
+export const docker = new Docker();
+
+/** A release of the dev stack, as it is or worse on purpose. */
+export interface Candidate {
+  readonly model?: string;
+  readonly change?: (config: StackConfig) => StackConfig;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Checksums that stand for the files: the gates only ask whether they differ. */
+const modelSha256 = (file: string): string => `sha256 of ${file}`;
+
+/**
+ * A candidate of the dev stack as a rollout makes it: a container created and not started, and its gates' real programs and inputs, without Pulumi and a
+ * gateway around them. Evidence goes to `evidenceVolume`, which outlives it.
+ */
+export class Deployment implements AsyncDisposable {
+  readonly plan: StackPlan;
+  readonly #candidate: Candidate;
+  readonly #evidenceVolume: string;
+  readonly #container: Docker.Container;
+
+  private constructor(plan: StackPlan, candidate: Candidate, evidenceVolume: string, container: Docker.Container) {
+    this.plan = plan;
+    this.#candidate = candidate;
+    this.#evidenceVolume = evidenceVolume;
+    this.#container = container;
+  }
+
+  static async create(candidate: Candidate, evidenceVolume: string): Promise<Deployment> {
+    const plan = planDev(candidate.change);
+    const { envs, memoryMiB, cpus } = plan.server.plan;
+    const model = `${modelsDir}/${candidate.model ?? goodModel}`;
+    const container = await docker.createContainer({
+      name: `llm-server-bench-gates-${randomUUID().slice(0, 8)}`,
+      Image: testImage,
+      User: containerUser,
+      Env: [
+        ...envs.filter((text) => !text.startsWith("LLAMA_ARG_MODEL=")),
+        `LLAMA_ARG_MODEL=${model}`,
+        ...Object.entries(candidate.env ?? {}).map(([name, value]) => `${name}=${value}`),
+      ],
+      Labels: { "llm-server.test": "bench-gates" },
+      HostConfig: {
+        Binds: [`${testModels()}:${modelsDir}:ro`],
+        Memory: memoryMiB * 2 ** 20,
+        MemorySwap: memoryMiB * 2 ** 20,
+        ...(cpus === undefined ? {} : { NanoCpus: Number(cpus) * 1e9 }),
+        ReadonlyRootfs: true,
+        Tmpfs: { "/tmp": "rw,noexec,nosuid,size=64m" },
+        CapDrop: ["ALL"],
+        Init: true,
+      },
+    });
+    return new Deployment(plan, candidate, evidenceVolume, container);
+  }
+
+  /** Runs the program of a gate on it. @throws {Error} with what it said if it printed no result */
+  async gate(gate: GateName, input: object): Promise<GateResult> {
+    const file = this.#candidate.model ?? goodModel;
+    const { Id: imageId } = await docker.getImage(testImage).inspect();
+    const late = {
+      releaseId: this.plan.releaseId,
+      imageId,
+      modelSha256: modelSha256(file),
+      helperImage: testImage,
+      evidenceVolume: this.#evidenceVolume,
+    };
+    const serving = gate === "perplexity" ? { modelVolume: testModels(), modelPath: file } : { container: this.#container.id };
+    const { stdout, stderr } = await execa(process.execPath, [`scripts/gates/${gate}.ts`], {
+      cwd: projectDir,
+      env: { [gateInputVariable]: JSON.stringify({ ...input, ...late, ...serving }) },
+      reject: false,
+    });
+    const parsed = gateResultSchema.safeParse(stdout === "" ? undefined : JSON.parse(stdout));
+    if (!parsed.success) throw new Error(`${gate} gate printed no result: ${stderr}`);
+    return parsed.data;
+  }
+
+  benchmark(): Promise<GateResult> {
+    return this.gate("benchmark", { ...this.plan.benchmark, resultsFolder: null });
+  }
+
+  perplexity(): Promise<GateResult> {
+    const { input, corpus } = this.plan.perplexity;
+    return this.gate("perplexity", { ...input, corpus });
+  }
+
+  /** The evidence volume, for promotion. */
+  store(): Promise<VolumeStore> {
+    return VolumeStore.open(docker, this.#evidenceVolume, testImage, "bench-gates");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#container.remove({ force: true });
+  }
+}
