@@ -11,7 +11,7 @@ export type NewValues = Readonly<Record<string, string | number | undefined>>;
 
 /**
  * YAML text with new scalar values in the mapping at `path`; a new key gets a line after the one before it, the first one after `anchor`, a key that is there. Edits the text
- * itself, since a YAML writer would also lay out anew what it was not asked to touch.
+ * itself, since a YAML writer would also lay out anew what it was not asked to touch. A value that changes takes the comments right above and behind it along: they speak of the old one.
  * @throws {Error} if the mapping is not written one key a line, or has no `anchor`
  */
 export function rewriteMapping(text: string, file: string, path: readonly string[], anchor: string, values: NewValues): string {
@@ -32,19 +32,28 @@ export function rewriteMapping(text: string, file: string, path: readonly string
       continue;
     }
     if (!isScalar(found.value)) throw new Error(`${file}: ${[...path, name].join(".")}: got a mapping or list, expected one value`);
-    const [from, to] = [startOf(found.value), found.value.range?.[1] ?? 0];
-    edits.push(
-      wanted === undefined ? { from: lineStart(text, startOf(found.key)), to: lineEnd(text, to), text: "" } : { from, to, text: written },
-    );
+    const to = found.value.range?.[1] ?? 0;
+    if (found.value.value !== wanted)
+      edits.push({
+        from: commentStart(text, lineStart(text, startOf(found.key))),
+        to: lineEnd(text, to),
+        text: wanted === undefined ? "" : `${indent}${name}: ${written}\n`,
+      });
     insertAt = lineEnd(text, to);
   }
-  return edits.reduceRight((result, edit) => result.slice(0, edit.from) + edit.text + result.slice(edit.to), text);
+  return edits.toSorted((a, b) => a.from - b.from).reduceRight((result, edit) => result.slice(0, edit.from) + edit.text + result.slice(edit.to), text);
 }
 
 type Pair = { readonly key: Scalar; readonly value: unknown };
 
 const startOf = (scalar: Scalar): number => scalar.range?.[0] ?? 0;
 const lineStart = (text: string, at: number): number => text.lastIndexOf("\n", at - 1) + 1;
+
+/** Where the lines begin that hold nothing but comments and end right before `at`, the start of a line. */
+function commentStart(text: string, at: number): number {
+  const before = lineStart(text, at - 1);
+  return at > 0 && /^[ \t]*#/.test(text.slice(before, at)) ? commentStart(text, before) : at;
+}
 
 /** Where the line after a pair begins; a list or mapping as value may take several lines. */
 function endOf(text: string, { key, value }: Pair): number {

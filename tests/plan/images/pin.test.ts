@@ -29,11 +29,13 @@ debian:
   baseImages: { runtime: debian:forky }
   capabilities: test
 `;
-const text = pinLines(`    ref: "${old}" # why\n    # the day\n    pinnedAt: 2026-01-01`);
+const text = pinLines(
+  `    # chosen\n    # with care\n    ref: "${old}" # why\n    # its number\n    build: 5 # b5\n    pinnedAt: 2026-01-01\n    # the end`,
+);
 const head = { commit: "a".repeat(40), tag: undefined, build: undefined };
 
 describe("repin", () => {
-  it("writes commit, build, date and what it replaces, and changes no other character", () => {
+  it("writes commit, build, date and what it replaces, drops what was said of the old ones, and changes no other character", () => {
     const result = repin(text, "latest", { ...head, build: 9352 }, "2026-12-01");
     expect(result?.pin).toEqual({
       image: "latest",
@@ -44,16 +46,31 @@ describe("repin", () => {
       replaces: old,
     });
     expect(result?.text).toBe(
-      pinLines(`    ref: ${head.commit} # why\n    build: 9352\n    # the day\n    pinnedAt: 2026-12-01\n    replaces: "${old}"`),
+      pinLines(`    ref: ${head.commit}\n    build: 9352\n    pinnedAt: 2026-12-01\n    replaces: "${old}"\n    # the end`),
+    );
+  });
+
+  it("keeps what was said of a value that stays", () => {
+    expect(repin(text, "latest", { ...head, build: 5 }, "2026-01-01")?.text).toBe(
+      pinLines(
+        `    ref: ${head.commit}\n    # its number\n    build: 5 # b5\n    pinnedAt: 2026-01-01\n    replaces: "${old}"\n    # the end`,
+      ),
+    );
+  });
+
+  it("writes keys in whatever order the file has them", () => {
+    const reversed = pinLines(`    pinnedAt: 2026-01-01\n    build: 5\n    ref: "${old}"`);
+    expect(repin(reversed, "latest", { ...head, build: 9352 }, "2026-12-01")?.text).toBe(
+      pinLines(`    pinnedAt: 2026-12-01\n    replaces: "${old}"\n    build: 9352\n    ref: ${head.commit}`),
     );
   });
 
   it("keeps a tag beside the commit that it must keep naming, and drops both again for a bare commit", () => {
     const toTag = repin(text, "latest", { commit: "b".repeat(40), tag: "b9352", build: 9352 }, "2026-12-01");
-    const source = `    ref: b9352 # why\n    commit: ${"b".repeat(40)}\n    build: 9352\n    # the day\n    pinnedAt: 2026-12-01\n    replaces: "${old}"`;
+    const source = `    ref: b9352\n    commit: ${"b".repeat(40)}\n    build: 9352\n    pinnedAt: 2026-12-01\n    replaces: "${old}"\n    # the end`;
     expect(toTag?.text).toBe(pinLines(source));
     const back = repin(toTag?.text ?? "", "latest", head, "2026-12-02");
-    expect(back?.text).toBe(pinLines(`    ref: ${head.commit} # why\n    # the day\n    pinnedAt: 2026-12-02\n    replaces: b9352`));
+    expect(back?.text).toBe(pinLines(`    ref: ${head.commit}\n    pinnedAt: 2026-12-02\n    replaces: b9352\n    # the end`));
   });
 
   it("changes nothing, not even the date, when the pin is there already", () => {
@@ -63,7 +80,7 @@ describe("repin", () => {
 
   it("quotes a tag that would read as a number", () => {
     const tagged = repin(text, "latest", { commit: "b".repeat(40), tag: "2026", build: undefined }, "2026-12-01");
-    expect(tagged?.text).toContain('    ref: "2026" # why\n');
+    expect(tagged?.text).toContain('    ref: "2026"\n');
   });
 
   it("moves any source pin of the real file and touches only its own lines", () => {
@@ -75,7 +92,7 @@ describe("repin", () => {
       const [before, now] = [real.split("\n"), after.split("\n")];
       const changed = [...before.filter((line) => !now.includes(line)), ...now.filter((line) => !before.includes(line))];
       expect(changed.length).toBeGreaterThan(3);
-      expect(changed.filter((line) => !/^ {4}(ref|commit|build|pinnedAt|replaces): /.test(line))).toEqual([]);
+      expect(changed.filter((line) => !/^ {4}(# |(ref|commit|build|pinnedAt|replaces): )/.test(line))).toEqual([]);
     }
   });
 
