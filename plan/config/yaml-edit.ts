@@ -41,7 +41,9 @@ export function rewriteMapping(text: string, file: string, path: readonly string
       });
     insertAt = lineEnd(text, to);
   }
-  return edits.toSorted((a, b) => a.from - b.from).reduceRight((result, edit) => result.slice(0, edit.from) + edit.text + result.slice(edit.to), text);
+  return edits
+    .toSorted((a, b) => a.from - b.from || a.to - b.to)
+    .reduceRight((result, edit) => result.slice(0, edit.from) + edit.text + result.slice(edit.to), text);
 }
 
 type Pair = { readonly key: Scalar; readonly value: unknown };
