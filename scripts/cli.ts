@@ -2,6 +2,7 @@ import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { modelsCommand } from "./commands/models.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
+import { reportCommand } from "./commands/report.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
 import { upCommand } from "./commands/up.ts";
@@ -32,6 +33,7 @@ for (const make of [
   headerCommand,
   pinCommand,
   bisectCommand,
+  reportCommand,
 ])
   program.addCommand(make().copyInheritedSettings(program));
 

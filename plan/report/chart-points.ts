@@ -1,0 +1,100 @@
+import type { CustomSeriesOption } from "echarts";
+import type { HistoryChart, ScatterChart } from "./chart.ts";
+import {
+  at,
+  custom,
+  fontFamily,
+  ink,
+  label,
+  labelPx,
+  line,
+  plotArea,
+  point,
+  slotColour,
+  valueAxis,
+  wideFrom,
+  type Api,
+  type SizedOption,
+} from "./chart-shapes.ts";
+
+/** Named points of two quantities. */
+export function scatterOption({ points, xAxis, yAxis }: ScatterChart, width: number): SizedOption {
+  const drawn = custom(
+    points.map(({ x, y }) => [y, x]),
+    (params, api) => {
+      const named = points[params.dataIndex];
+      if (named === undefined) return { type: "group", children: [] };
+      const [x, y] = at(api, named.x, named.y);
+      const { x: left, width: plotWidth } = params.coordSys as unknown as { x: number; width: number };
+      const isRight = x > left + plotWidth / 2;
+      return {
+        type: "group",
+        children: [point(x, y, named.slot, 11), label(named.name, isRight ? x - 10 : x + 10, y, isRight ? "right" : "left")],
+      };
+    },
+  );
+  return {
+    height: width >= wideFrom ? 360 : 340,
+    option: {
+      animation: false,
+      grid: { ...plotArea(false, []), left: 56 },
+      xAxis: {
+        ...valueAxis(xAxis, false),
+        boundaryGap: ["15%", "15%"],
+        splitNumber: width >= wideFrom ? 5 : 3,
+        axisLabel: {
+          ...valueAxis("", false).axisLabel,
+          formatter: (value: number) => value.toFixed(2),
+          showMinLabel: false,
+          showMaxLabel: false,
+        },
+      },
+      yAxis: { ...valueAxis(yAxis, true), min: 0, nameGap: 34 },
+      series: [drawn],
+    },
+  };
+}
+
+/** One quantity over measurements, each with the limit that the one before set. */
+export function historyOption({ points, axis }: HistoryChart, width: number): SizedOption {
+  const stepWidth = (api: Api): number => {
+    const size = api.size?.([1, 0]);
+    return Array.isArray(size) ? (size[0] ?? 0) : 0;
+  };
+  const drawn: CustomSeriesOption = {
+    ...custom(
+      points.map(({ value, low, high, limit }, index) => [index, value, low, high, limit]),
+      (params, api) => {
+        const one = points[params.dataIndex];
+        if (one === undefined) return { type: "group", children: [] };
+        const colour = one.isWorse ? slotColour(1) : slotColour(0);
+        const [x, y] = at(api, params.dataIndex, one.value);
+        const half = Math.min(22, stepWidth(api) * 0.45);
+        const whisker =
+          one.low === null || one.high === null
+            ? []
+            : [line(x, at(api, params.dataIndex, one.low)[1], x, at(api, params.dataIndex, one.high)[1], colour)];
+        const limitY = one.limit === null ? null : at(api, params.dataIndex, one.limit)[1];
+        const limit = limitY === null ? [] : [line(x - half, limitY, x + half, limitY, ink.limit, 2)];
+        return { type: "group", children: [...limit, ...whisker, point(x, y, one.isWorse ? 1 : 0, 9)] };
+      },
+    ),
+    encode: { x: [0], y: [1, 3] },
+  };
+  return {
+    height: width >= wideFrom ? 280 : 330,
+    option: {
+      animation: false,
+      grid: { ...plotArea(false, []), left: 56, ...(width >= wideFrom ? {} : { bottom: 96 }) },
+      xAxis: {
+        type: "category",
+        data: points.map((one) => one.label),
+        axisLabel: { color: ink.soft, fontSize: labelPx, fontFamily, hideOverlap: true, ...(width >= wideFrom ? {} : { rotate: 45 }) },
+        axisLine: { lineStyle: { color: ink.grid } },
+        axisTick: { show: false },
+      },
+      yAxis: { ...valueAxis(axis, true), min: 0, nameGap: 34 },
+      series: [drawn],
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/** Colour and symbol of a series, 0 to 3: both differ, so that neither is needed alone. */
+export type Slot = 0 | 1 | 2 | 3;
+
+/** A value with its bounds; null where it has none. */
+export interface Ranged {
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** A name in a legend with the look that it has in the chart: a series' symbol, a range, or a limit's line. */
+export interface LegendEntry {
+  readonly name: string;
+  readonly look: Slot | "range" | "limit";
+}
+
+/** Values of several series per row, one under the other. */
+export interface RowsChart {
+  readonly kind: "rows";
+  readonly axis: string;
+  readonly rows: readonly string[];
+  readonly series: readonly { readonly name: string; readonly slot: Slot; readonly points: readonly (Ranged | null)[] }[];
+}
+
+/** Planned range, engine's answer and measured value per row, against a budget. */
+export interface MemoryChart {
+  readonly kind: "memory";
+  readonly axis: string;
+  readonly budget: number | null;
+  readonly rows: readonly {
+    readonly name: string;
+    readonly low: number;
+    readonly expected: number;
+    readonly high: number;
+    readonly engine: number | null;
+    readonly measured: number | null;
+  }[];
+}
+
+/** Two quantities of named points. */
+export interface ScatterChart {
+  readonly kind: "scatter";
+  readonly xAxis: string;
+  readonly yAxis: string;
+  readonly points: readonly { readonly name: string; readonly x: number; readonly y: number; readonly slot: Slot }[];
+}
+
+/** One quantity over measurements in order, with the least value that the gate would have accepted of each. */
+export interface HistoryChart {
+  readonly kind: "history";
+  readonly axis: string;
+  readonly points: readonly (Ranged & { readonly label: string; readonly limit: number | null; readonly isWorse: boolean })[];
+}
+
+export type Chart = RowsChart | MemoryChart | ScatterChart | HistoryChart;
+
+/** The legend of a chart; empty where it needs none. */
+export function legendOf(chart: Chart): LegendEntry[] {
+  switch (chart.kind) {
+    case "rows":
+      return chart.series.map(({ name, slot }) => ({ name, look: slot }));
+    case "memory":
+      return [
+        { name: "planned, lower to upper bound", look: "range" },
+        ...(chart.rows.some(({ engine }) => engine !== null) ? [{ name: "engine's own answer", look: 2 as const }] : []),
+        { name: "measured", look: 1 },
+      ];
+    case "history":
+      return [
+        { name: "measured, with 95 % interval", look: 0 },
+        { name: "worse than the margin allows", look: 1 },
+        { name: "least that the gate's margin accepts after the one before", look: "limit" },
+      ];
+    case "scatter":
+      return [];
+  }
+}

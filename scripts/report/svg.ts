@@ -1,0 +1,24 @@
+import { CustomChart } from "echarts/charts";
+import { GridComponent } from "echarts/components";
+import { init, use } from "echarts/core";
+import { SVGRenderer } from "echarts/renderers";
+import type { Chart } from "../../plan/report/chart.ts";
+import { chartOption } from "../../plan/report/chart-option.ts";
+
+use([CustomChart, GridComponent, SVGRenderer]);
+
+/** Hover rules and data marks that ECharts writes for its own client, which this report has none of. */
+const clientOnly =
+  / class="zr\d+-cls-\d+"| ecmeta_\w+="[^"]*"| pointer-events="visible"| version="1\.1" baseProfile="full"|<style ><!\[CDATA\[[^]*?\]\]>\s*<\/style>/g;
+
+/** A chart as the text of an `svg` element of that width, px. The same chart gives the same text, apart from ids, which count up. */
+export function renderSvg(chart: Chart, width: number): string {
+  const { option, height } = chartOption(chart, width);
+  const drawing = init(null, null, { renderer: "svg", ssr: true, width, height });
+  try {
+    drawing.setOption(option);
+    return drawing.renderToSVGString().replace(clientOnly, "").replaceAll("\n", "");
+  } finally {
+    drawing.dispose();
+  }
+}

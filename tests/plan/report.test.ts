@@ -1,0 +1,188 @@
+import { describe, expect, it } from "vitest";
+import { parseExpectations } from "../../plan/config/expectations.ts";
+import { benchmarkThresholdsSchema } from "../../plan/gates/thresholds.ts";
+import type { Cell, ReportDocument, Table } from "../../plan/report/document.ts";
+import { escapeHtml, writeHtml } from "../../plan/report/html.ts";
+import type { ReportInput } from "../../plan/report/input.ts";
+import { parseHandOver } from "../../plan/report/handover.ts";
+import { escapeMarkdown, writeMarkdown } from "../../plan/report/markdown.ts";
+import { planReport } from "../../plan/report/report.ts";
+import { speedOf } from "../../plan/report/runs.ts";
+import { readProjectFile } from "../support/project.ts";
+import { madeRecord, madeResult, minuteOf } from "../support/results.ts";
+
+// Proves what the report says and links to; that it can be read is the browser's test (tests/integration/report.test.ts).
+
+const handOverFile = "benchmarks/handover-s005.json";
+const expectationsFile = "configs/expectations/s005.json";
+const models: Record<string, string> = {
+  "s005-c1-fulloffload": "qwen3.5-35b-a3b-q8_0",
+  "s005-c4r-autofit-refit": "qwen3.5-35b-a3b-q8_0",
+  "s005-c5-q4km-fulloffload": "qwen3.5-35b-a3b-q4_k_m",
+  "s005-c7-q4km-partial24": "qwen3.5-35b-a3b-q4_k_m",
+  "s005-c8-q4km-fit": "qwen3.5-35b-a3b-q4_k_m",
+  dev: "gemma-3-270m-q4_k_m",
+};
+
+const thresholds = benchmarkThresholdsSchema.parse({ metrics: [{ scenario: "short", metric: "decode" }] });
+
+function input(changes: Partial<ReportInput> = {}): ReportInput {
+  return {
+    results: [],
+    records: [],
+    handOvers: [
+      {
+        file: handOverFile,
+        content: parseHandOver(readProjectFile(handOverFile) ?? "", handOverFile),
+        expectations: parseExpectations(readProjectFile(expectationsFile) ?? "", expectationsFile),
+      },
+    ],
+    references: [],
+    unreadable: [],
+    memory: [],
+    vramMiB: 16_384,
+    modelOf: (profile) => models[profile],
+    familyOf: (model) => (model.startsWith("qwen") ? "Qwen3.5-35B-A3B" : "gemma-3-270m"),
+    thresholdsOf: () => thresholds,
+    ...changes,
+  };
+}
+
+function tableOf(report: ReportDocument, caption: RegExp): Table {
+  const found = report.sections.flatMap(({ tables }) => tables).find((table) => caption.test(table.caption));
+  if (found === undefined) throw new Error(`no table ${String(caption)}`);
+  return found;
+}
+
+const texts = (rows: Table["rows"]): string[][] => rows.map((cells) => cells.map(({ text }) => text));
+
+describe("the report", () => {
+  it("shows the hand-over's eight results as the first history, marked as such", () => {
+    const speed = tableOf(planReport(input()), /taken from the hand-over; no samples/);
+    expect(texts(speed.rows).map((row) => row.slice(0, 5))).toEqual([
+      ["s005-c7-q4km-partial24", "69.6", "67.0", "65.7", "69.2"],
+      ["s005-c8-q4km-fit", "64.3", "62.8", "57.4", "54.2"],
+      ["s005-c5-q4km-fulloffload", "51.0", "49.8", "49.4", "50.5"],
+      ["s005-c4r-autofit-refit", "40.5", "40.3", "39.6", "40.3"],
+      ["s005-c1-fulloffload", "35.7", "32.8", "33.2", "35.2"],
+      ["s005-c2a-partial32", "–", "–", "–", "–"],
+      ["s005-c2b-partial36", "–", "–", "–", "–"],
+      ["s005-c3-nokv", "–", "–", "–", "–"],
+    ]);
+    expect(tableOf(planReport(input()), /First history/).rows).toHaveLength(8);
+  });
+
+  it("shows the hand-over's three perplexities against the best", () => {
+    const quality = tableOf(planReport(input()), /Perplexity of Qwen3.5-35B-A3B: WikiText-2/);
+    expect(texts(quality.rows).map(([model, , perplexity, over]) => [model, perplexity, over])).toEqual([
+      ["qwen3.5-35b-a3b-q8_0", "6.5342", "best"],
+      ["qwen3.5-35b-a3b-q4_k_m", "6.6688", "+2.1 %"],
+      ["qwen3.5-35b-a3b-ud-q4_k_xl", "7.1702", "+9.7 %"],
+    ]);
+  });
+
+  it("chooses by number what the hand-over chose", () => {
+    expect(texts(tableOf(planReport(input()), /Chosen by number/).rows)).toEqual([
+      ["hand-over of session s005", "s005-c7-q4km-partial24", "67.9", "6.6688", "+2.1 %"],
+    ]);
+  });
+
+  it("links every number to the file that it is from", () => {
+    const result = {
+      file: "benchmarks/llama-cpp-dev-1.json",
+      content: madeResult({ profile: "dev", startedAt: minuteOf(0), tokensPerSec: 70 }),
+    };
+    const report = planReport(
+      input({ results: [result], records: [{ file: "benchmarks/bench-dev-1.json", content: madeRecord("dev", minuteOf(0), 22.6) }] }),
+    );
+    const isCount = new Set(["starts"]);
+    const bare = report.sections.flatMap(({ tables }) =>
+      tables.flatMap(({ columns, rows }) =>
+        rows.flatMap((cells) =>
+          cells.filter(
+            (one: Cell, index) =>
+              columns[index]?.isNumber === true && !isCount.has(columns[index].label) && /\d/.test(one.text) && one.href === undefined,
+          ),
+        ),
+      ),
+    );
+    expect(bare).toEqual([]);
+  });
+
+  it("judges a measurement by the gate's margin against the one before", () => {
+    const results = [70, 69, 40].map((tokensPerSec, step) => ({
+      file: `benchmarks/llama-cpp-dev-${step}.json`,
+      content: madeResult({ profile: "dev", startedAt: minuteOf(step), build: `b${step}`, tokensPerSec }),
+    }));
+    const report = planReport(input({ results }));
+    const history = tableOf(report, /^dev on bench-host/);
+    expect(texts(history.rows).map((row) => [row[1], row[6]])).toEqual([
+      ["b2", "failed"],
+      ["b1", "passed"],
+      ["b0", "not decided"],
+    ]);
+    const chart = report.sections.flatMap(({ figures }) => figures).find(({ id }) => id === "history-0")?.chart;
+    expect(chart?.kind === "history" ? chart.points.map(({ isWorse }) => isWorse) : []).toEqual([false, false, true]);
+  });
+
+  it("names what could not be measured and what does not read", () => {
+    const unreadable = [{ file: "benchmarks/llama-cpp-torn-1.json", reason: "no JSON" }];
+    const refused = { file: "benchmarks/bench-big-1.json", content: madeRecord("big", minuteOf(0), null) };
+    const table = tableOf(planReport(input({ unreadable, records: [refused] })), /could not be measured/);
+    expect(texts(table.rows).map(([what, outcome]) => [what, outcome])).toEqual([
+      ["s005-c2-partial", "out-of-memory"],
+      ["s005-c6-q4km-partial16", "out-of-memory"],
+      ["s005-c4-autofit", "unknown-flag"],
+      ["big", "refused"],
+      ["benchmarks/llama-cpp-torn-1.json", "unreadable"],
+    ]);
+  });
+
+  it("never compares hosts: each has a table of its own", () => {
+    const results = ["a", "b"].map((host) => ({
+      file: `benchmarks/${host}.json`,
+      content: madeResult({ profile: "dev", host, startedAt: minuteOf(0), tokensPerSec: 70 }),
+    }));
+    const captions = planReport(input({ handOvers: [], results })).sections[0]?.tables.map(({ caption, rows }) => [
+      caption.slice(0, 10),
+      rows.length,
+    ]);
+    expect(captions).toEqual([
+      ["tok/s on a", 1],
+      ["tok/s on b", 1],
+    ]);
+  });
+
+  it("gives the same page for the same input, whatever the order of the files", () => {
+    const results = [1, 2, 3].map((step) => ({
+      file: `benchmarks/${step}.json`,
+      content: madeResult({ profile: `p${step}`, startedAt: minuteOf(step), tokensPerSec: 50 + step }),
+    }));
+    const context = { linkTo: (path: string) => path, draw: () => "<svg ></svg>" };
+    expect(writeHtml(planReport(input({ results })), context)).toBe(
+      writeHtml(planReport(input({ results: results.toReversed() })), context),
+    );
+  });
+
+  it("escapes what result files say", () => {
+    const content = madeResult({ profile: "dev", startedAt: minuteOf(0), tokensPerSec: 70, build: '<script>"|' });
+    const report = planReport(input({ results: [{ file: "benchmarks/a.json", content }] }));
+    expect(writeHtml(report, { linkTo: (path) => path, draw: () => "<svg ></svg>" })).not.toContain("<script>");
+    expect(writeMarkdown(report, { linkTo: (path) => path })).toContain('\\<script\\>"\\|');
+    expect(escapeHtml(`<a href="x">&`)).toBe("&lt;a href=&quot;x&quot;&gt;&amp;");
+    expect(escapeMarkdown("a|b\n*c*")).toBe("a\\|b \\*c\\*");
+  });
+});
+
+describe("a speed's interval", () => {
+  it("is Student's over starts, in logarithms", () => {
+    // ln values 0, 0.01, 0.02: mean 0.01, s 0.01, t(0.975, 2) = 4.3027, half = 0.024842
+    const { value, low, high, starts } = speedOf([0, 0.01, 0.02]);
+    expect([value, low, high].map((one) => Math.log(one ?? 0).toFixed(5))).toEqual(["0.01000", "-0.01484", "0.03484"]);
+    expect(starts).toBe(3);
+  });
+
+  it("is absent for one start, which says nothing about its own spread", () => {
+    expect(speedOf([Math.log(50)])).toEqual({ value: expect.closeTo(50, 9) as number, low: null, high: null, starts: 1 });
+  });
+});
