@@ -2,6 +2,7 @@ import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { modelsCommand } from "./commands/models.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
+import { compareCommand } from "./commands/compare.ts";
 import { reportCommand } from "./commands/report.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -34,6 +35,7 @@ for (const make of [
   pinCommand,
   bisectCommand,
   reportCommand,
+  compareCommand,
 ])
   program.addCommand(make().copyInheritedSettings(program));
 

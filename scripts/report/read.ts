@@ -120,7 +120,7 @@ async function readProfileModels(folder: string): Promise<Map<string, string>> {
 }
 
 /** What the gates decide by, by scenario set; where several stacks share a set, a stack whose gate decides comes before one that only reports. */
-async function readThresholds(folder: string): Promise<Map<string, BenchmarkThresholds>> {
+export async function readThresholds(folder: string): Promise<Map<string, BenchmarkThresholds>> {
   const thresholds = new Map<string, BenchmarkThresholds>();
   const names = (await readdir(folder)).filter((name) => /^Pulumi\.(dev|prod|bench)\.yaml$/.test(name)).sort();
   for (const name of names) {
