@@ -5,6 +5,7 @@ import { LlmStack } from "./components/llm-stack.ts";
 import { ConfigError } from "./plan/config/errors.ts";
 import { parseStackConfig } from "./plan/config/stack-config.ts";
 import { formatGateResult } from "./plan/gates/format.ts";
+import { readReleases, type ReleaseRecord } from "./plan/retained.ts";
 import { planStack, type StackPlan } from "./plan/stack.ts";
 
 /** The Docker provider that stacks are written for; `toolchain/versions.env` installs the same. The SDK's own default is newer. */
@@ -19,17 +20,23 @@ function readText(path: string): string | undefined {
   }
 }
 
-function planThisStack(): StackPlan {
+/** Releases that took traffic before, from this stack's own outputs; none before the first deployment. */
+async function releasesBefore(): Promise<ReleaseRecord[]> {
+  const self = new pulumi.StackReference(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
+  return readReleases((await self.getOutputDetails("releases")).secretValue);
+}
+
+function planThisStack(before: readonly ReleaseRecord[]): StackPlan {
   const stack = pulumi.getStack();
   try {
-    return planStack(stack, parseStackConfig(stack, pulumi.runtime.allConfig()), readText);
+    return planStack(stack, parseStackConfig(stack, pulumi.runtime.allConfig()), readText, before);
   } catch (error) {
     // a readable message instead of a stack trace: the trouble is in a file of the operator's
     throw error instanceof ConfigError ? new pulumi.RunError(`\n${error.message}`) : error;
   }
 }
 
-const plan = planThisStack();
+const plan = planThisStack(await releasesBefore());
 for (const line of plan.warnings) await pulumi.log.warn(line);
 if (pulumi.runtime.isDryRun() && plan.warnings.length === 0) await pulumi.log.info(plan.memory.lines.join("\n"));
 const provider = new docker.Provider("docker", {}, { version: dockerProviderVersion });
@@ -38,6 +45,8 @@ const stack = new LlmStack("llm", { plan }, { providers: [provider] });
 export const endpoint = stack.endpoint;
 export const activeRelease = stack.promotion.releaseId;
 export const profile = stack.promotion.profile;
+/** What the next deployment needs to know of the releases that are there. No secret: it is marked as one so that every update does not print a page of it. */
+export const releases = pulumi.secret(stack.releases);
 export const plannedMemory = plan.memory.verdict;
 /** Each gate's table, line by line; `npm run status -- --json` has the same as numbers. */
 export const verdicts = stack.promotion.gates.apply((gates) =>

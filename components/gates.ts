@@ -1,10 +1,14 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { BenchmarkPlan, PerplexityPlan } from "../plan/gates/gate-plan.ts";
+import type { GateName } from "../plan/gates/verdict.ts";
+import type { ReleaseRecord } from "../plan/retained.ts";
+import type { RolloutPlan } from "../plan/rollout/records.ts";
 import { scriptCommand } from "./inputs.ts";
 
 /** What every gate is told by resources. */
 export interface GateResources {
+  readonly rollout: RolloutPlan;
   readonly releaseId: string;
   readonly imageId: pulumi.Input<string>;
   /** sha256 of the file that the server loads, as fetched. */
@@ -14,14 +18,15 @@ export interface GateResources {
   readonly evidenceVolume: pulumi.Input<string>;
 }
 
-const gateCommand = (gate: "benchmark" | "perplexity", input: object): command.local.CommandArgs => ({
+const gateCommand = (gate: GateName, input: object): command.local.CommandArgs => ({
   ...scriptCommand(`scripts/gates/${gate}.ts`),
   environment: { GATE_INPUT: pulumi.jsonStringify(input) },
 });
 
 /**
  * Perplexity of the candidate's image and model against the stored reference of the model family; its name holds everything that moves perplexity.
- * Fails `up` unless the verdict is `passed`. It measures image and model in a container of its own, never the serving one.
+ * Fails `up` unless the verdict is `passed`. It measures image and model in a container of its own, never the serving one; with `recreate` that is stopped
+ * meanwhile, because both would not fit.
  */
 export function createPerplexityGate(
   plan: PerplexityPlan,
@@ -33,20 +38,38 @@ export function createPerplexityGate(
   return new command.local.Command(`perplexity-${plan.key}`, gateCommand("perplexity", input), { ...opts, ignoreChanges: ["environment"] });
 }
 
+/** Name of the benchmark of a release's server. */
+const benchmarkName = (releaseId: string, replica: number): string => `benchmark-${releaseId}${replica === 0 ? "" : `-${replica + 1}`}`;
+
 /**
- * Benchmark of the candidate's own container, which it starts and starts again, and leaves running when it passed. Fails `up` unless the verdict is `passed`;
- * the serving release is not touched. It decides once per container: a release that serves is not measured again, because that would stop it, so
- * changed thresholds hold for the next release.
+ * Benchmark of one of the candidate's own containers, which it starts and starts again, and leaves running when it passed. Fails `up` unless the verdict is
+ * `passed`. It decides once per container: a release that serves is not measured again, because that would stop it, so changed thresholds hold for the next
+ * release.
  */
 export function createBenchmarkGate(
   plan: BenchmarkPlan,
+  replica: number,
   resources: GateResources & { readonly container: pulumi.Input<string>; readonly containerId: pulumi.Input<string> },
   opts: pulumi.CustomResourceOptions,
 ): command.local.Command {
   const { containerId, ...rest } = resources;
   return new command.local.Command(
-    `benchmark-${resources.releaseId}`,
+    benchmarkName(resources.releaseId, replica),
     { ...gateCommand("benchmark", { ...plan, ...rest }), triggers: [containerId] },
     { ...opts, ignoreChanges: ["environment"] },
   );
+}
+
+/**
+ * The gates that a retained release passed, declared on so that Pulumi keeps them: the way back to it then measures nothing. They never run here; a container that
+ * was made anew is measured when its release is asked for again, because its id is among the triggers then.
+ */
+export function keepGates(release: ReleaseRecord, declaredPerplexity: Set<string>, opts: pulumi.CustomResourceOptions): void {
+  const names = release.servers.map((_, replica) => ["benchmark", benchmarkName(release.releaseId, replica)] as const);
+  const perplexity = declaredPerplexity.has(release.perplexityKey) ? [] : [["perplexity", `perplexity-${release.perplexityKey}`] as const];
+  declaredPerplexity.add(release.perplexityKey);
+  for (const [gate, name] of [...perplexity, ...names]) {
+    const inputs = { ...scriptCommand(`scripts/gates/${gate}.ts`), environment: {}, triggers: [] };
+    new command.local.Command(name, inputs, { ...opts, ignoreChanges: Object.keys(inputs) });
+  }
 }

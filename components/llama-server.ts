@@ -1,20 +1,20 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { containerUser, modelsDir, type ServerContainerPlan } from "../plan/server-container.ts";
+import { normalRestart } from "../plan/rollout/types.ts";
+import { containerUser, modelsDir, type ServerPlan } from "../plan/server-container.ts";
 import { hardened } from "./hardening.ts";
 import { dockerLabels } from "./inputs.ts";
 
 export interface LlamaServerArgs {
-  readonly plan: ServerContainerPlan;
-  /** Name of the container, which is also its host name on the servers network. */
-  readonly containerName: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly plan: ServerPlan;
   readonly imageId: pulumi.Input<string>;
   /** Volume name or absolute host path of the models, mounted read-only. */
   readonly models: pulumi.Input<string>;
   /** Set where `models` is a host path. */
   readonly hostPath?: string | undefined;
   readonly networkName: pulumi.Input<string>;
+  /** A release that was replaced and is kept: its container stays as it was made. */
+  readonly isRetained: boolean;
 }
 
 /**
@@ -26,30 +26,28 @@ export class LlamaServer extends pulumi.ComponentResource {
 
   constructor(name: string, args: LlamaServerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-server:serving:LlamaServer", name, {}, opts);
-    const { plan } = args;
-    this.container = new docker.Container(
-      name,
-      {
-        ...hardened,
-        name: args.containerName,
-        image: args.imageId,
-        labels: dockerLabels(args.labels),
-        user: containerUser,
-        envs: [...plan.envs],
-        mounts: [{ type: args.hostPath === undefined ? "volume" : "bind", source: args.models, target: modelsDir, readOnly: true }],
-        networksAdvanced: [{ name: args.networkName }],
-        memory: plan.memoryMiB,
-        memorySwap: plan.memoryMiB,
-        cpus: plan.cpus,
-        gpus: plan.gpus,
-        stopTimeout: plan.stopTimeoutSec,
-        restart: "unless-stopped",
-        start: false,
-        mustRun: false,
-      },
-      // An image that was built anew from the same inputs is not another release: a replacement under the same Pulumi name would stop the serving container first.
-      { parent: this, ignoreChanges: ["image"] },
-    );
+    const { container, containerName, labels } = args.plan;
+    const inputs = {
+      ...hardened,
+      name: containerName, // also the host name on the servers network
+      image: args.imageId,
+      labels: dockerLabels(labels),
+      user: containerUser,
+      envs: [...container.envs],
+      mounts: [{ type: args.hostPath === undefined ? "volume" : "bind", source: args.models, target: modelsDir, readOnly: true }],
+      networksAdvanced: [{ name: args.networkName }],
+      memory: container.memoryMiB,
+      memorySwap: container.memoryMiB,
+      cpus: container.cpus,
+      gpus: container.gpus,
+      stopTimeout: container.stopTimeoutSec,
+      restart: normalRestart, // the rollout changes it while it tries the candidate
+      start: false,
+      mustRun: false,
+    } satisfies docker.ContainerArgs;
+    // An image that was built anew from the same inputs is not another release: a replacement under the same Pulumi name would stop the serving container first.
+    const ignoreChanges = args.isRetained ? Object.keys(inputs) : ["image"];
+    this.container = new docker.Container(name, inputs, { parent: this, ignoreChanges });
     this.registerOutputs({ containerId: this.container.id });
   }
 }

@@ -3,11 +3,13 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { promotionSchema, type Promotion } from "../plan/promotion.ts";
 import { baseImage, type StackPlan } from "../plan/stack.ts";
-import { createBenchmarkGate, createPerplexityGate } from "./gates.ts";
+import type { ReleaseRecord } from "../plan/retained.ts";
+import type { ServerPlan } from "../plan/server-container.ts";
+import { createBenchmarkGate, createPerplexityGate, keepGates } from "./gates.ts";
 import { Gateway } from "./gateway.ts";
 import { dockerLabels, scriptCommand } from "./inputs.ts";
 import { LlamaImage } from "./llama-image.ts";
-import { LlamaServer } from "./llama-server.ts";
+import { LlamaServer, type LlamaServerArgs } from "./llama-server.ts";
 import { ModelVolume } from "./model-volume.ts";
 
 export interface LlmStackArgs {
@@ -17,13 +19,15 @@ export interface LlmStackArgs {
 /**
  * One stack: an image, a models volume, one release's server, the gateway, and the chain that lets the release take traffic: `perplexity` → `benchmark` → `promote`.
  * Every resource of a release carries its id in its name, so a new release is created beside the old one, and the old one is deleted only after the new one was promoted.
- * A failed gate fails `up`; what was created for the candidate is removed by the next `up` with another release. Nothing here is rolled back.
+ * A failed gate puts back what served before (scripts/rollout) and fails `up`; what was created for the candidate is removed by the next `up` with another release.
  */
 export class LlmStack extends pulumi.ComponentResource {
   /** Where clients go. */
   readonly endpoint: pulumi.Output<string>;
   /** What took traffic last, with the numbers that let it; comes from `promote`, so a failed candidate never shows here. */
   readonly promotion: pulumi.Output<Promotion>;
+  /** Releases that took traffic and are there, the serving one first; the next deployment is given it as `plan.retained`. */
+  readonly releases: pulumi.Output<ReleaseRecord[]>;
 
   constructor(name: string, args: LlmStackArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-server:stack:LlmStack", name, {}, opts);
@@ -51,53 +55,75 @@ export class LlmStack extends pulumi.ComponentResource {
     );
     const gateway = new Gateway("gateway", { plan: plan.gateway, baseId: helperImage, serversNetwork: network.name }, checked);
 
-    const { releaseId } = plan;
-    const common = { releaseId, imageId: image.imageId, modelSha256: models.sha256, helperImage, evidenceVolume: evidence.name };
-    const perplexity = createPerplexityGate(plan.perplexity, { ...common, modelVolume: models.source }, child);
-    const server = new LlamaServer(
-      `server-${releaseId}`,
-      {
-        plan: plan.server.plan,
-        containerName: plan.server.containerName,
-        labels: plan.server.labels,
-        imageId: image.imageId,
-        models: models.source,
-        hostPath: plan.volume.hostPath,
-        networkName: network.name,
-      },
-      child,
+    const { releaseId, rollout } = plan;
+    const place = { imageId: image.imageId, models: models.source, hostPath: plan.volume.hostPath, networkName: network.name };
+    const containers = this.#createServers(releaseId, plan.servers, { ...place, isRetained: false });
+    const common = { releaseId, rollout, imageId: image.imageId, modelSha256: models.sha256, helperImage, evidenceVolume: evidence.name };
+    // All that a candidate needs is there before the rollout begins, because it may stop what serves. Cheapest failure first, one measurement at a time.
+    let gate = createPerplexityGate(
+      plan.perplexity,
+      { ...common, modelVolume: models.source },
+      { ...child, dependsOn: [gateway.container, ...containers] },
     );
-    const { container } = server;
-    const benchmark = createBenchmarkGate(
-      plan.benchmark,
-      { ...common, container: container.name, containerId: container.id },
-      { ...child, dependsOn: perplexity }, // cheapest failure first, and two measurements at once would disturb each other
-    );
+    const gates = [gate];
+    for (const [replica, container] of containers.entries()) {
+      const measured = { ...common, container: container.name, containerId: container.id };
+      gate = createBenchmarkGate(plan.benchmark, replica, measured, { ...child, dependsOn: gate });
+      gates.push(gate);
+    }
     const promote = new command.local.Command(
       "promote",
       {
         ...scriptCommand("scripts/promote.ts"),
         environment: {
           PROMOTE_INPUT: pulumi.jsonStringify({
-            stack: plan.stack,
             profile: plan.profile,
-            releaseId,
-            containers: [container.name],
-            containerIds: [container.id],
-            gateway: { container: gateway.container.name, id: gateway.container.id, url: gateway.url },
-            drainSec: plan.drainSec,
+            rollout,
+            containerIds: containers.map(({ id }) => id),
+            gateway: { id: gateway.container.id, url: gateway.url },
             evidenceVolume: evidence.name,
             helperImage,
-            benchmark: benchmark.stdout,
-            perplexity: perplexity.stdout,
+            gates: gates.map(({ stdout }) => stdout),
           }),
         },
       },
       child,
     );
+    this.#keepReleases(plan, network.name);
     this.promotion = promote.stdout.apply((line) => promotionSchema.parse(JSON.parse(line)));
     this.endpoint = this.promotion.endpoint;
+    this.releases = pulumi.all([this.promotion, image.imageId, models.source]).apply(([, imageId, source]) => [
+      {
+        version: 1 as const,
+        releaseId,
+        profile: plan.profile,
+        servers: [...plan.servers],
+        imageId,
+        models: source,
+        ...(plan.volume.hostPath === undefined ? {} : { hostPath: plan.volume.hostPath }),
+        perplexityKey: plan.perplexity.key,
+        hasAnswers: false,
+      },
+      ...plan.retained,
+    ]);
     this.registerOutputs({ endpoint: this.endpoint, promotion: this.promotion });
+  }
+
+  #createServers(releaseId: string, servers: readonly ServerPlan[], place: Omit<LlamaServerArgs, "plan">): docker.Container[] {
+    return servers.map((plan, replica) => {
+      const name = `server-${releaseId}${replica === 0 ? "" : `-${replica + 1}`}`;
+      return new LlamaServer(name, { plan, ...place }, { parent: this }).container;
+    });
+  }
+
+  /** Releases that were replaced and are kept stopped, with the gates that they passed. */
+  #keepReleases({ retained, perplexity }: StackPlan, networkName: pulumi.Input<string>): void {
+    const declaredPerplexity = new Set([perplexity.key]);
+    for (const release of retained) {
+      const { releaseId, servers, imageId, models, hostPath } = release;
+      this.#createServers(releaseId, servers, { imageId, models, hostPath, networkName, isRetained: true });
+      keepGates(release, declaredPerplexity, { parent: this });
+    }
   }
 
   /** One `RemoteImage` per base; gives the image id of a base by its reference. */

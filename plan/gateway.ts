@@ -82,29 +82,56 @@ export function planGateway(
 /** Environment of the gateway's container, in `KEY=value` form. */
 function gatewayEnvironment({ holdSec, replicas }: GatewaySettings): string[] {
   const slots = Array.from({ length: replicas }, (_, slot) => `{file.${activeLink}/${slot}}:${serverPort}`);
-  return [`GATEWAY_HOLD_SEC=${holdSec}`, `GATEWAY_RETRY_AFTER_SEC=${retryAfterSec}`, `GATEWAY_UPSTREAMS=${slots.join(" ")}`];
+  return [
+    `GATEWAY_HOLD_SEC=${holdSec}`,
+    `GATEWAY_RETRY_AFTER_SEC=${retryAfterSec}`,
+    `GATEWAY_SLOTS=${replicas}`,
+    `GATEWAY_UPSTREAMS=${slots.join(" ")}`,
+  ];
 }
 
+/** File that says since when requests are held, in milliseconds since 1970; absent while they are not. */
+const heldFile = `${stateDir}/held`;
+
+/** Shell function `put WORD FILE`: writes a file whole or not at all, so that a request that reads it meanwhile gets the old name or the new one. */
+const put = 'put() { echo "$1" > "$2.next" && mv "$2.next" "$2"; }';
+/** Shell loop over the gateway's slots; the container's environment says how many it has. */
+const eachSlot = (body: string): string => `slot=0; while [ $slot -lt $GATEWAY_SLOTS ]; do ${body}; slot=$((slot + 1)); done`;
+
 /**
- * Shell script that makes `releaseId` the active release, for `sh -c` in the gateway's container; hosts fill the slots in turn.
+ * Shell script that makes `releaseId` the active release and ends a hold, for `sh -c` in the gateway's container; hosts fill the slots in turn.
  * A reader sees the old link or the new one, never neither. Everything it leaves behind is the folder of the release that was active before.
  * @throws {RangeError} if an id or host has a character outside `[A-Za-z0-9._-]`: both become part of a command line
  */
-export function switchScript(releaseId: string, hosts: readonly string[], slots: number): string {
+export function switchScript(releaseId: string, hosts: readonly string[]): string {
   for (const word of [releaseId, ...hosts])
     if (!/^[A-Za-z0-9._-]+$/.test(word)) throw new RangeError(`gateway: got ${JSON.stringify(word)}, expected [A-Za-z0-9._-]+`);
   if (hosts.length === 0) throw new RangeError(`gateway: release ${releaseId} has no host`);
   const dir = `${stateDir}/${releaseId}`;
-  const writes = Array.from({ length: slots }, (_, slot) => `echo ${hosts[slot % hosts.length] ?? refusingHost} > ${dir}/${slot}`);
   return [
     "set -e",
-    `mkdir -p ${dir}`,
-    ...writes,
-    "sync",
+    put,
+    `mkdir -p ${dir}/hosts`,
+    `set -- ${hosts.join(" ")}`,
+    eachSlot(`eval "host=\\\${$((slot % $# + 1))}"; put $host ${dir}/hosts/$slot; put $host ${dir}/$slot`),
+    `sync ${dir}/* ${dir}/hosts/*`,
     `ln -sfn ${releaseId} ${stateDir}/next`,
     `mv -T ${stateDir}/next ${activeLink}`,
+    `rm -f ${heldFile}`,
+    `sync ${stateDir}`,
   ].join("\n");
 }
 
-/** Script that prints the active release id, `none` where no release is active. */
-export const readActiveScript = `readlink ${activeLink}`;
+/**
+ * Script that makes requests wait from now on: the active release's slots refuse, the link stays. Run again it changes nothing, so that the time it
+ * keeps is the first one. The gateway forgets a hold when it starts (docker/gateway/start.sh).
+ */
+export const holdScript = [
+  "set -e",
+  put,
+  `[ -e ${heldFile} ] || put $(date +%s%3N) ${heldFile}`,
+  eachSlot(`put ${refusingHost} ${activeLink}/$slot`),
+].join("\n");
+
+/** Script that prints two lines: the active release id (`none` where no release is active), and since when requests are held (empty: they are not). */
+export const readStateScript = `readlink ${activeLink}; cat ${heldFile} 2>/dev/null || true`;

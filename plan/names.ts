@@ -14,13 +14,23 @@ export const labels = {
   role: "llm-server.role",
   /** Release id; on servers only. */
   release: "llm-server.release",
+  /** Planned memory of a server by device, as JSON; on servers only. */
+  memory: "llm-server.memory",
+  /** Device that a lock is for; on locks only. */
+  device: "llm-server.device",
+  /** Record of who holds a lock, as JSON; on locks only. */
+  lock: "llm-server.lock",
 } as const;
 
 /** What an object is for; the value of the role label. */
-export type Role = "server" | "gateway" | "models" | "evidence" | "network" | "helper";
+export type Role = "server" | "gateway" | "models" | "evidence" | "network" | "helper" | "lock";
 
-/** Container name, and host name on the servers network, of one release's server. */
-export const serverName = (stack: string, releaseId: string): string => `${namePrefix}-${stack}-server-${releaseId}`;
+/** Container name, and host name on the servers network, of one of a release's servers. */
+export const serverName = (stack: string, releaseId: string, replica = 0): string =>
+  `${namePrefix}-${stack}-server-${releaseId}${replica === 0 ? "" : `-${replica + 1}`}`;
+
+/** Name of the lock of a device, over all stacks of a Docker host. */
+export const lockName = (device: string): string => `${namePrefix}-lock-${device}`;
 
 /** Name of the one gateway of a stack. */
 export const gatewayName = (stack: string): string => `${namePrefix}-${stack}-gateway`;

@@ -1,21 +1,17 @@
 import { z } from "zod";
 import { gateResultSchema } from "./gates/verdict.ts";
+import { rolloutPlanSchema } from "./rollout/records.ts";
 
-/** What `promote` is told, as JSON in the environment variable `PROMOTE_INPUT`. `benchmark` and `perplexity` are the gates' own lines. */
+/** What `promote` is told, as JSON in the environment variable `PROMOTE_INPUT`; `gates` are the gates' own lines. */
 export const promoteInputSchema = z.strictObject({
-  stack: z.string(),
   profile: z.string(),
-  releaseId: z.string(),
-  /** Server containers of the release, one per replica. */
-  containers: z.array(z.string()).min(1),
+  rollout: rolloutPlanSchema,
+  /** Server containers of the release: another id is another container, so that promoting it is not "unchanged". */
   containerIds: z.array(z.string()).min(1),
-  gateway: z.strictObject({ container: z.string(), id: z.string(), url: z.string() }),
-  /** Seconds that requests still running on the release before have to finish. */
-  drainSec: z.number().nonnegative(),
+  gateway: z.strictObject({ id: z.string(), url: z.string() }),
   evidenceVolume: z.string(),
   helperImage: z.string(),
-  benchmark: z.string(),
-  perplexity: z.string(),
+  gates: z.array(z.string()).min(1),
 });
 export type PromoteInput = z.infer<typeof promoteInputSchema>;
 
@@ -27,6 +23,8 @@ export const promotionSchema = z.strictObject({
   /** The release that took traffic before; null: none did, or this one. */
   previous: z.string().nullable(),
   promotedAt: z.string(),
+  /** Seconds in which requests had to wait. */
+  outageSec: z.number().nonnegative().default(0),
   gates: z.array(gateResultSchema),
 });
 export type Promotion = z.infer<typeof promotionSchema>;

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
  * Version of the hardening and of the container's shape. Part of the release id, so that a change of either is a new release that passes the
  * gates, and not an edit of a serving container. Raise it with every change of `plan/server-container.ts` that alters the container.
  */
-export const hardeningVersion = 1;
+export const hardeningVersion = 2;
 
 /** Everything that makes one release differ from another. */
 export interface ReleaseIdentity {
@@ -14,8 +14,8 @@ export interface ReleaseIdentity {
   readonly models: Readonly<Record<string, string>>;
   /** All `LLAMA_ARG_*` of the server, host and port included. */
   readonly flags: Readonly<Record<string, string>>;
-  /** Limits and devices of the container, as planned. */
-  readonly container: Readonly<Record<string, unknown>>;
+  /** Limits and devices of each server's container, as planned. */
+  readonly servers: readonly object[];
 }
 
 /** JSON with sorted keys at every level, so that equal values have equal text. */

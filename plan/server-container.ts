@@ -1,4 +1,7 @@
 import { serverPort } from "./gateway.ts";
+import { labels, objectLabels, serverName } from "./names.ts";
+import type { MemoryNeed } from "./rollout/strategy.ts";
+import { z } from "zod";
 
 /** User and group that every container of the project runs as. */
 export const containerUser = "10001:10001";
@@ -16,12 +19,37 @@ export interface DeviceConfig {
 }
 
 /** One llama-server container, as plain values. */
-export interface ServerContainerPlan {
-  readonly envs: readonly string[];
-  readonly memoryMiB: number;
-  readonly cpus?: string | undefined;
-  readonly gpus?: string | undefined;
-  readonly stopTimeoutSec: number;
+export const serverContainerPlanSchema = z.strictObject({
+  envs: z.array(z.string()),
+  memoryMiB: z.number(),
+  cpus: z.string().optional(),
+  gpus: z.string().optional(),
+  stopTimeoutSec: z.number(),
+});
+export type ServerContainerPlan = z.infer<typeof serverContainerPlanSchema>;
+
+/** One server of a release: its container, and the name and labels that the container has on the Docker host. */
+export const serverPlanSchema = z.strictObject({
+  containerName: z.string(),
+  labels: z.record(z.string(), z.string()),
+  container: serverContainerPlanSchema,
+});
+export type ServerPlan = z.infer<typeof serverPlanSchema>;
+
+/** A release's server; `need` is the memory that it was planned to take, which a later rollout reads from its label. */
+export function planServer(
+  stack: string,
+  releaseId: string,
+  replica: number,
+  container: ServerContainerPlan,
+  need: MemoryNeed | null,
+): ServerPlan {
+  const memory: Record<string, string> = need === null ? {} : { [labels.memory]: JSON.stringify(need) };
+  return {
+    containerName: serverName(stack, releaseId, replica),
+    labels: { ...objectLabels(stack, "server", releaseId), ...memory },
+    container,
+  };
 }
 
 /** Most processes and threads in one server container. llama-server starts a few dozen; a fork bomb stops here. */

@@ -12,9 +12,12 @@ import { planLlamaImage, type LlamaImagePlan } from "./llama-image.ts";
 import type { PreviewPlan } from "./memory/preview.ts";
 import { planStackMemory } from "./memory/stack.ts";
 import { planModelFiles, planVolume, type ModelFilePlan, type VolumePlan } from "./models/store.ts";
-import { networkName, objectLabels, serverName, volumeName } from "./names.ts";
+import { networkName, objectLabels, volumeName } from "./names.ts";
 import { hashOf, releaseId } from "./release.ts";
-import { modelsDir, planServerContainer, serverFlags, type ServerContainerPlan } from "./server-container.ts";
+import { retainedReleases, type ReleaseRecord } from "./retained.ts";
+import { gpusByReplica, needOfServer, planRollout, sumNeeds } from "./rollout/plan.ts";
+import type { RolloutPlan } from "./rollout/records.ts";
+import { modelsDir, planServer, planServerContainer, serverFlags, type ServerPlan } from "./server-container.ts";
 import { readStackFiles, required, type ReadText, type StackFiles } from "./stack-files.ts";
 
 /** Everything that a stack consists of, as plain values: what `LlmStack` turns into resources. */
@@ -25,17 +28,16 @@ export interface StackPlan {
   readonly image: LlamaImagePlan;
   readonly volume: VolumePlan;
   readonly files: readonly ModelFilePlan[];
-  readonly server: {
-    readonly containerName: string;
-    readonly plan: ServerContainerPlan;
-    readonly labels: Readonly<Record<string, string>>;
-  };
+  /** The release's servers, one per replica. */
+  readonly servers: readonly ServerPlan[];
   readonly gateway: GatewayPlan;
   readonly serversNetwork: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
   readonly evidence: { readonly volume: string; readonly labels: Readonly<Record<string, string>> };
   readonly benchmark: BenchmarkPlan;
   readonly perplexity: PerplexityPlan;
-  readonly drainSec: number;
+  readonly rollout: RolloutPlan;
+  /** Releases that were replaced and are kept, newest first. */
+  readonly retained: readonly ReleaseRecord[];
   readonly memory: PreviewPlan;
   /** What the operator should know although nothing stands against the stack; empty as a rule. */
   readonly warnings: readonly string[];
@@ -55,11 +57,11 @@ export const baseImage = "debian:forky";
 const imageBytes = { cpu: 2 ** 30, vulkan: 2 ** 31, cuda: 8 * 2 ** 30 } as const;
 
 /**
- * The whole stack from its configuration and the files that it names.
+ * The whole stack from its configuration and the files that it names; `before` are the releases that took traffic before, newest first.
  * @throws {ConfigError} with every issue of the first file that has some; a known-bad build and memory that can't suffice are issues too,
  * unless the stack accepts them
  */
-export function planStack(stack: string, config: StackConfig, read: ReadText): StackPlan {
+export function planStack(stack: string, config: StackConfig, read: ReadText, before: readonly ReleaseRecord[] = []): StackPlan {
   const files = readStackFiles(stack, config.profile, read);
   const { resolved } = files;
   const memory = planStackMemory(resolved, config, read);
@@ -71,12 +73,16 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
   const models = planModels(resolved);
   const all = Object.values(models).flat();
   const flags = serverFlags(resolved.flags, modelPaths(models), profile.model, knownVariables(resolved.capabilities));
-  const container = planServerContainer(flags, config.device);
+  const { replicas, retain } = config.rollout;
+  const gpus = gpusByReplica(config.device, replicas);
+  const containers = gpus.map((ids) => planServerContainer(flags, { ...config.device, gpus: ids }));
   const imageInputs = hashOf({ ...imagePlan, dockerfile: required(read, imagePlan.dockerfile), script: read("docker/build-llama-cpp.sh") });
   const checksums = Object.fromEntries(Object.entries(models).map(([role, parts]) => [role, parts.map(checksumOf).join(",")]));
-  const id = releaseId({ image: imageInputs, models: checksums, flags, container: { ...container } });
-  const common = { stack, profile: profile.id, flags, device: config.device };
+  const id = releaseId({ image: imageInputs, models: checksums, flags, servers: containers });
+  const needs = gpus.map((ids) => needOfServer(memory.plan, ids, config.device.memoryMiB));
+  const common = { stack, profile: profile.id, flags, device: { ...config.device, gpus: gpus[0] ?? [] } };
   const { benchmark, perplexity } = config.gates;
+  const protocol = scenarioSetOf(files.protocol, benchmark.scenarioSet);
   return {
     stack,
     profile: profile.id,
@@ -84,17 +90,18 @@ export function planStack(stack: string, config: StackConfig, read: ReadText): S
     image: imagePlan,
     volume,
     files: all,
-    server: { containerName: serverName(stack, id), plan: container, labels: objectLabels(stack, "server", id) },
-    gateway: planGateway(stack, { ...config.gateway, replicas: 1 }, { base: baseImage, platform: config.device.platform }),
+    servers: containers.map((container, replica) => planServer(stack, id, replica, container, needs[replica] ?? null)),
+    gateway: planGateway(stack, { ...config.gateway, replicas }, { base: baseImage, platform: config.device.platform }),
     serversNetwork: { name: networkName(stack, "servers"), labels: objectLabels(stack, "network") },
     evidence: { volume: volumeName(stack, "evidence"), labels: objectLabels(stack, "evidence") },
-    benchmark: planBenchmark(common, benchmark, scenarioSetOf(files.protocol, benchmark.scenarioSet)),
+    benchmark: planBenchmark(common, benchmark, protocol),
     perplexity: planPerplexity(
       { ...common, imageInputs, family: resolved.model.family, files: models["model"] ?? [] },
       perplexity,
       files.corpora,
     ),
-    drainSec: config.gateway.drainSec,
+    rollout: planRollout(stack, id, config, sumNeeds(needs), protocol.readyTimeoutSec),
+    retained: retainedReleases(before, id, retain),
     memory,
     warnings: [...resolved.warnings, ...(memory.verdict === "tight" || memory.verdict === "refused" ? memory.lines : [])],
     preflight: {

@@ -1,7 +1,10 @@
 import process from "node:process";
 import { Command, CommanderError } from "commander";
+import { baselineCommand } from "./commands/baseline.ts";
 import { modelsCommand } from "./commands/models.ts";
+import { qualityCommand } from "./commands/quality.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
+import { recoverCommand } from "./commands/recover.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { reportCommand } from "./commands/report.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -29,7 +32,10 @@ for (const make of [
   setupCommand,
   upCommand,
   statusCommand,
+  recoverCommand,
   modelsCommand,
+  baselineCommand,
+  qualityCommand,
   planCommand,
   headerCommand,
   pinCommand,

@@ -21,7 +21,9 @@ export async function runProgram(main: (signal: AbortSignal) => Promise<unknown>
     const result = await main(abort.signal);
     process.stdout.write(`${JSON.stringify(result)}\n`);
   } catch (error) {
-    log(describeError(abort.signal.aborted ? abort.signal.reason : error));
+    const { aborted, reason } = abort.signal;
+    if (aborted && error !== reason) log(describeError(reason));
+    log(describeError(error));
     process.exitCode = 1;
   } finally {
     clearInterval(watch);

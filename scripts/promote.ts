@@ -1,75 +1,57 @@
 import type Docker from "dockerode";
 import { gateResultSchema, type GateResult } from "../plan/gates/verdict.ts";
-import { serverPort, upstreamHeader } from "../plan/gateway.ts";
-import { serverName } from "../plan/names.ts";
 import { promoteInputSchema, type PromoteInput, type Promotion } from "../plan/promotion.ts";
-import { promoteBaseline, readBenchmarkEvidence } from "./gates/baselines.ts";
+import type { RolloutRecord } from "../plan/rollout/records.ts";
 import { connectDocker } from "./docker/host.ts";
+import { promoteBaseline, readBenchmarkEvidence } from "./gates/baselines.ts";
 import { VolumeStore } from "./gates/volume-store.ts";
-import { log, runProgram } from "./program.ts";
-import { drain } from "./rollout/drain.ts";
-import { GatewayControl } from "./rollout/gateway.ts";
+import { describeError, log, runProgram } from "./program.ts";
+import { describeEnd } from "./rollout/recover.ts";
+import { Rollout } from "./rollout/rollout.ts";
 
-/** Longest wait for the completion that proves a switch, milliseconds: the server has just answered many of them. */
-const verifyTimeoutMs = 60_000;
+const progress = (line: string): void => log(`promote: ${line}`);
 
-/**
- * A completion through the gateway, answered by one of the release's containers.
- * @throws {Error} with what came instead
- */
-async function verify(input: PromoteInput, signal: AbortSignal): Promise<void> {
-  const response = await fetch(`${input.gateway.url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0 }),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(verifyTimeoutMs)]),
-  });
-  const body = await response.text();
-  if (!response.ok) throw new Error(`the gateway answered ${response.status}: ${body.slice(0, 200)}`);
-  const upstream = response.headers.get(upstreamHeader);
-  if (!input.containers.some((name) => upstream === `${name}:${serverPort}`))
-    throw new Error(`the gateway answered from ${upstream ?? "nowhere"}, expected ${input.containers.join(" or ")}`);
-}
-
-/** Switches, proves the switch, and switches back if that fails. */
-async function switchTraffic(input: PromoteInput, docker: Docker, signal: AbortSignal): Promise<string | null> {
-  const gateway = new GatewayControl(docker, input.gateway.container, input.containers.length);
-  const before = await gateway.active();
-  if (before === input.releaseId) log(`promote: release ${input.releaseId} takes traffic already`);
-  await gateway.switchTo(input.releaseId, input.containers);
+/** Gives the release the traffic; where that fails, what served before serves again, and the error says so. */
+async function takeTraffic(rollout: Rollout): Promise<RolloutRecord> {
   try {
-    await verify(input, signal);
+    return await rollout.promote();
   } catch (error) {
-    if (before === null || before === input.releaseId) throw error;
-    await gateway.switchTo(before, [serverName(input.stack, before)]);
-    throw new Error(`release ${input.releaseId} passed its gates but does not answer through the gateway; release ${before} serves again`, {
-      cause: error,
-    });
+    const { candidate } = rollout;
+    const reason = describeError(error);
+    const ended = await rollout.fail(reason, { [candidate]: reason });
+    const serving = ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
+    throw new Error(`release ${candidate} passed its gates but did not take traffic: ${reason}; ${serving}`, { cause: error });
   }
-  if (before === null || before === input.releaseId) return null;
-  log(`promote: release ${input.releaseId} takes traffic, ${before} does no more`);
-  const left = await drain(docker.getContainer(serverName(input.stack, before)), input.drainSec, signal);
-  if (left > 0) log(`promote: ${left} requests of release ${before} did not finish within ${input.drainSec} s and will be cut off`);
-  return before;
 }
 
-async function keepBaseline(input: PromoteInput, benchmark: GateResult, docker: Docker, now: string): Promise<void> {
-  if (benchmark.evidence === null) {
-    log("promote: the benchmark kept no evidence, so the baseline stays as it was");
+/** Makes the benchmark of the release what the next one is compared with. */
+async function keepBaseline(docker: Docker, input: PromoteInput, { evidence }: GateResult, now: string): Promise<void> {
+  if (evidence === null) {
+    progress("the benchmark kept no evidence, so the baseline stays as it was");
     return;
   }
-  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/promote`);
-  const path = await promoteBaseline(store, await readBenchmarkEvidence(store, benchmark.evidence), now);
-  log(`promote: baseline ${path}`);
+  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.rollout.stack}/promote`);
+  progress(`baseline ${await promoteBaseline(store, await readBenchmarkEvidence(store, evidence), now)}`);
 }
 
 await runProgram(async (signal): Promise<Promotion> => {
   const input = promoteInputSchema.parse(JSON.parse(process.env["PROMOTE_INPUT"] ?? "null"));
   const docker = connectDocker(null);
-  const gates = [input.perplexity, input.benchmark].map((line) => gateResultSchema.parse(JSON.parse(line)));
-  const previous = await switchTraffic(input, docker, signal);
+  const gates = input.gates.map((line) => gateResultSchema.parse(JSON.parse(line)));
+  const rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
+  const { candidate: releaseId, previous } = rollout;
+  const ended = await takeTraffic(rollout);
+  await rollout.end(ended);
   const promotedAt = new Date().toISOString();
-  const benchmark = gates.find(({ gate }) => gate === "benchmark");
-  if (benchmark !== undefined && !benchmark.dryRun) await keepBaseline(input, benchmark, docker, promotedAt);
-  return { endpoint: input.gateway.url, releaseId: input.releaseId, profile: input.profile, previous, promotedAt, gates };
+  for (const gate of gates) if (gate.gate === "benchmark" && !gate.dryRun) await keepBaseline(docker, input, gate, promotedAt);
+  progress(`release ${releaseId} takes traffic${ended.outageSec === 0 ? "" : `; requests waited ${ended.outageSec.toFixed(1)} s`}`);
+  return {
+    endpoint: input.gateway.url,
+    releaseId,
+    profile: input.profile,
+    previous: previous === releaseId ? null : previous,
+    promotedAt,
+    outageSec: ended.outageSec,
+    gates,
+  };
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "../gates/thresholds.ts";
+import { strategySettingSchema } from "../rollout/strategy.ts";
 import { ConfigError, parseWith } from "./errors.ts";
 
 /** Pulumi's name for the project, and the namespace of its configuration keys. */
@@ -35,6 +36,17 @@ const deviceSchema = z.strictObject({
   cpus: z.number().positive().optional(),
 });
 
+const rolloutSchema = z.strictObject({
+  /** `bluegreen`: the candidate beside what serves; `recreate`: in its place; `auto`: beside it where both fit the memory. */
+  strategy: strategySettingSchema.default("auto"),
+  /** Servers of a release, one per equal share of the GPUs, behind the gateway. */
+  replicas: z.number().int().min(1).max(16).default(1),
+  /** Releases that were replaced last and are kept, stopped: the way back to one of them measures nothing again. */
+  retain: z.number().int().min(0).max(10).default(1),
+  /** Seconds to wait for another rollout on the same device; then `up` fails. */
+  lockWaitSec: seconds(86_400).default(600),
+});
+
 const gatesSchema = z.strictObject({
   benchmark: z.strictObject({ scenarioSet: z.string(), timeoutSec, dryRun, thresholds: benchmarkThresholdsSchema }),
   perplexity: z.strictObject({
@@ -63,14 +75,20 @@ const acceptSchema = z.strictObject({
  * A stack's configuration: the keys `llm-server:*` of `Pulumi.<stack>.yaml`.
  * `profile` names `configs/llama-cpp-<profile>.env`; `models.path` is a folder on the Docker host that already holds model files (`@default` a managed volume).
  */
-export const stackConfigSchema = z.strictObject({
-  profile: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "a profile id, as in configs/llama-cpp-<id>.env"),
-  gateway: gatewaySchema.prefault({}),
-  models: z.strictObject({ path: hostPath.optional() }).prefault({}),
-  device: deviceSchema,
-  gates: gatesSchema,
-  accept: acceptSchema.prefault({}),
-});
+export const stackConfigSchema = z
+  .strictObject({
+    profile: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "a profile id, as in configs/llama-cpp-<id>.env"),
+    gateway: gatewaySchema.prefault({}),
+    models: z.strictObject({ path: hostPath.optional() }).prefault({}),
+    device: deviceSchema,
+    rollout: rolloutSchema.prefault({}),
+    gates: gatesSchema,
+    accept: acceptSchema.prefault({}),
+  })
+  .refine(({ device, rollout }) => device.gpus.length % rollout.replicas === 0, {
+    path: ["rollout", "replicas"],
+    error: "a number that divides the number of device.gpus: each replica gets an equal share",
+  });
 export type StackConfig = z.infer<typeof stackConfigSchema>;
 
 /**

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { scenarioSetSchema } from "../benchmark/protocol.ts";
 import { subjectSchema } from "../benchmark/result.ts";
 import { corpusSchema } from "../config/corpora.ts";
+import { rolloutPlanSchema } from "../rollout/records.ts";
 import { statedSpeedsSchema } from "./stated-speeds.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "./thresholds.ts";
 
@@ -19,6 +20,8 @@ const commonShape = {
   /** Image id for helper containers that are created but never started. */
   helperImage: z.string().min(1),
   dryRun: z.boolean(),
+  /** The rollout that this gate belongs to; null: it measures outside of one and leaves what serves alone. */
+  rollout: rolloutPlanSchema.nullable(),
   /** The whole program ends by then, with verdict `error`. */
   deadlineSec: z.number().positive(),
 } as const;

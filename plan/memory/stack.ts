@@ -30,7 +30,7 @@ export function planStackMemory(resolved: ResolvedProfile, config: StackConfig, 
   const gpus =
     image.backend === "cpu" || device.vramMiB === undefined
       ? []
-      : Array.from({ length: Math.max(1, device.gpus.length) }, () => device.vramMiB ?? 0);
+      : Array.from({ length: Math.max(1, device.gpus.length / config.rollout.replicas) }, () => device.vramMiB ?? 0);
   return planForPreview({
     header,
     flags: resolved.flags,

@@ -1,10 +1,39 @@
 import { Command } from "commander";
+import type Docker from "dockerode";
 import { formatGateResult } from "../../plan/gates/format.ts";
 import type { GateResult } from "../../plan/gates/verdict.ts";
-import { gatewayName, labels } from "../../plan/names.ts";
-import { connectDocker } from "../docker/host.ts";
+import { gatewayName, labels, volumeName } from "../../plan/names.ts";
+import { rolloutRecordSchema, type RolloutRecord } from "../../plan/rollout/records.ts";
+import { memoryNeedSchema, type MemoryNeed } from "../../plan/rollout/strategy.ts";
+import type { HostSeen } from "../../plan/rollout/types.ts";
+import { connectDocker, exists } from "../docker/host.ts";
+import { memoryNowMiB } from "../gates/memory.ts";
+import { VolumeStore } from "../gates/volume-store.ts";
 import { readPromotion } from "../pulumi.ts";
-import { GatewayControl } from "../rollout/gateway.ts";
+import { describeLock, readLocks, type Lock } from "../rollout/lock.ts";
+import { livenessOf } from "../rollout/owner.ts";
+import { describeEnd, recoveryDevice } from "../rollout/recover.ts";
+import { StackHost } from "../rollout/stack-host.ts";
+
+/** One server's container. */
+interface ServerStatus {
+  readonly name: string;
+  readonly release: string;
+  /** `active`: takes traffic; `candidate`: is tried by a rollout; `retained`: kept for a way back; `leftover`: runs without reason. */
+  readonly role: "active" | "candidate" | "retained" | "leftover";
+  readonly state: string;
+  /** Most that was planned, by device, MiB; null: not planned. */
+  readonly plannedMiB: MemoryNeed | null;
+  /** Memory of the container now, MiB; null while it does not run. */
+  readonly memoryMiB: number | null;
+}
+
+/** Who holds the devices of a stack. */
+interface LockStatus {
+  readonly device: string;
+  readonly holder: string;
+  readonly isAlive: boolean | null;
+}
 
 /** What a stack is and what its host says, side by side. */
 interface Status {
@@ -14,8 +43,12 @@ interface Status {
   readonly promoted: string | null;
   /** Release that the gateway routes to, as the host says. */
   readonly active: string | null;
+  /** Whether requests wait at the moment. */
+  readonly isHeld: boolean;
   readonly profile: string | null;
-  readonly servers: readonly { readonly name: string; readonly release: string; readonly state: string }[];
+  readonly servers: readonly ServerStatus[];
+  readonly locks: readonly LockStatus[];
+  readonly lastRollout: RolloutRecord | null;
   readonly verdicts: readonly GateResult[];
   /** Null: all is as it should be; else what is not, and what to do. */
   readonly degraded: string | null;
@@ -37,54 +70,102 @@ export function statusCommand(): Command {
 async function readStatus(stack: string): Promise<Status> {
   const promotion = await readPromotion(stack);
   const docker = connectDocker(null);
-  const containers = await docker.listContainers({ all: true, filters: { label: [`${labels.stack}=${stack}`] } });
-  const servers = containers
-    .filter(({ Labels }) => Labels[labels.role] === "server")
-    .map(({ Names, Labels, Status: state }) => ({ name: Names[0]?.slice(1) ?? "", release: Labels[labels.release] ?? "", state }));
-  const gatewayRuns = containers.some(({ Labels, State }) => Labels[labels.role] === "gateway" && State === "running");
-  const active = gatewayRuns ? await new GatewayControl(docker, gatewayName(stack), 1).active() : null;
+  const seen = await new StackHost(docker, stack, { readyTimeoutSec: 0, drainSec: 0 }).see();
+  const found = (await readLocks(docker, stack)).filter(({ device }) => device !== recoveryDevice(stack));
+  const locks = await Promise.all(found.map(describe));
+  const candidate = found[0]?.record.candidate ?? null;
   const promoted = promotion?.releaseId ?? null;
   return {
     stack,
     endpoint: promotion?.endpoint ?? null,
     promoted,
-    active,
+    active: seen.active,
+    isHeld: seen.isHeld,
     profile: promotion?.profile ?? null,
-    servers,
+    servers: await readServers(docker, stack, seen, candidate),
+    locks,
+    lastRollout: await readLastRollout(docker, stack),
     verdicts: promotion?.gates ?? [],
-    degraded: findTrouble(stack, promoted, active, gatewayRuns, servers),
+    degraded: findTrouble(stack, promoted, seen, locks),
   };
 }
 
-function findTrouble(
-  stack: string,
-  promoted: string | null,
-  active: string | null,
-  gatewayRuns: boolean,
-  servers: Status["servers"],
-): string | null {
-  const mend = `pulumi up --refresh -s ${stack}`;
-  if (promoted === null) return `no release has been promoted yet; run: pulumi up -s ${stack}`;
-  if (!gatewayRuns) return `the gateway does not run; run: ${mend}`;
-  if (active !== promoted)
-    return `the gateway routes to ${active ?? "no release"}, the stack promoted ${promoted}; run: pulumi up --replace '**promote' -s ${stack}`;
-  const server = servers.find(({ release }) => release === active);
-  if (server === undefined) return `the server of release ${active} is gone; run: ${mend}`;
-  if (!server.state.startsWith("Up")) return `${server.name} does not run (${server.state}); run: docker start ${server.name}`;
+async function describe(lock: Lock): Promise<LockStatus> {
+  const liveness = await livenessOf(lock.record.owner);
+  return { device: lock.device, holder: describeLock(lock), isAlive: liveness === "unknown" ? null : liveness === "alive" };
+}
+
+async function readServers(docker: Docker, stack: string, { active }: HostSeen, candidate: string | null): Promise<ServerStatus[]> {
+  const filters = { label: [`${labels.stack}=${stack}`, `${labels.role}=server`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  return Promise.all(
+    containers.map(async ({ Id, Names, Labels, State, Status: state }) => {
+      const release = Labels[labels.release] ?? "";
+      const planned = Labels[labels.memory];
+      const isRunning = State === "running";
+      const role = release === active ? "active" : release === candidate ? "candidate" : isRunning ? "leftover" : "retained";
+      return {
+        name: Names[0]?.slice(1) ?? "",
+        release,
+        role,
+        state,
+        plannedMiB: planned === undefined ? null : memoryNeedSchema.parse(JSON.parse(planned)),
+        memoryMiB: isRunning ? await memoryNowMiB(docker.getContainer(Id)) : null,
+      } as const;
+    }),
+  );
+}
+
+/** How the last rollout ended; null where none was recorded, or the volume or the helper's image is gone. */
+async function readLastRollout(docker: Docker, stack: string): Promise<RolloutRecord | null> {
+  const volume = volumeName(stack, "evidence");
+  const [gateway] = await docker.listContainers({ all: true, filters: { name: [`^/${gatewayName(stack)}$`] } });
+  if (gateway === undefined || !(await exists(docker.getVolume(volume)))) return null;
+  await using store = await VolumeStore.open(docker, volume, gateway.ImageID, `${stack}/status`);
+  const found = await store.latest("rollouts");
+  return found === undefined ? null : rolloutRecordSchema.parse(found.document);
+}
+
+function findTrouble(stack: string, promoted: string | null, seen: HostSeen, locks: readonly LockStatus[]): string | null {
+  const mend = `npm run recover -- ${stack}`;
+  const isRolling = locks.some(({ isAlive }) => isAlive !== false);
+  const killed = locks.find(({ isAlive }) => isAlive === false);
+  if (killed !== undefined) return `a rollout was killed (${killed.holder}); run: ${mend}`;
+  if (promoted === null && seen.active === null) return `no release has been promoted yet; run: npm run up -- ${stack}`;
+  if (seen.gateway !== "running")
+    return `the gateway is ${seen.gateway}; run: ${seen.gateway === "stopped" ? mend : `npm run up -- ${stack} -- --refresh`}`;
+  if (isRolling) return null; // it is on its way to another state
+  const servers = seen.releases[seen.active ?? ""] ?? [];
+  if (seen.active === null)
+    return `the gateway routes to no release, the stack promoted ${promoted ?? ""}; run: pulumi up --replace '**promote' -s ${stack}`;
+  if (servers.length === 0) return `the server of release ${seen.active} is gone; run: npm run up -- ${stack} -- --refresh`;
+  const stopped = servers.find(({ isRunning }) => !isRunning);
+  if (stopped !== undefined) return `${stopped.name} does not run; run: ${mend}`;
+  if (seen.isHeld) return `the gateway makes requests wait although release ${seen.active} runs; run: ${mend}`;
+  if (seen.active !== promoted)
+    return `the gateway routes to ${seen.active}, the stack promoted ${promoted ?? "none"}; run: pulumi up --replace '**promote' -s ${stack}`;
   return null;
 }
 
 function format(status: Status): string {
+  const { stack, profile, endpoint, active, isHeld, servers, locks, lastRollout, verdicts, degraded } = status;
   const lines = [
-    `stack     ${status.stack}${status.profile === null ? "" : `, profile ${status.profile}`}`,
-    `endpoint  ${status.endpoint ?? "none"}`,
-    `release   ${status.active ?? "none"}`,
-    ...status.servers.map(
-      ({ name, release, state }) => `server    ${name}  ${state}${release === status.active ? "" : "  (takes no traffic)"}`,
-    ),
-    ...status.verdicts.flatMap((verdict) => ["", formatGateResult(verdict)]),
+    `stack     ${stack}${profile === null ? "" : `, profile ${profile}`}`,
+    `endpoint  ${endpoint ?? "none"}`,
+    `release   ${active ?? "none"}${isHeld ? "  (requests wait)" : ""}`,
+    ...servers.map((server) => `server    ${server.name}  ${server.role}, ${server.state}${describeMemory(server)}`),
+    ...locks.map(({ holder, isAlive }) => `lock      ${holder}${isAlive === false ? ", which is gone" : ""}`),
+    ...(lastRollout === null ? [] : [`rollout   ${lastRollout.endedAt}: ${lastRollout.result}; ${describeEnd(lastRollout)}`]),
+    ...(typeof lastRollout?.reason === "string" ? [`          ${lastRollout.reason}`] : []),
+    ...verdicts.flatMap((verdict) => ["", formatGateResult(verdict)]),
     "",
-    status.degraded === null ? "state     ok" : `state     degraded: ${status.degraded}`,
+    degraded !== null ? `state     degraded: ${degraded}` : locks.length > 0 ? "state     ok, a rollout is at work" : "state     ok",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function describeMemory({ plannedMiB, memoryMiB }: ServerStatus): string {
+  const planned = Object.entries(plannedMiB ?? {}).map(([device, mib]) => `${device} at most ${Math.round(mib)} MiB`);
+  const now = memoryMiB === null ? [] : [`now ${memoryMiB} MiB of the host`];
+  return [...planned, ...now].map((part) => `, ${part}`).join("");
 }

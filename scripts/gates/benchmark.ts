@@ -5,19 +5,17 @@ import type Docker from "dockerode";
 import { median } from "simple-statistics";
 import { z } from "zod";
 
+import { protocolVersion } from "../../plan/benchmark/protocol.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult, StartSample } from "../../plan/benchmark/result.ts";
-import { speedMetrics, startLevels, steadySessions } from "../../plan/benchmark/sampling.ts";
+import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
 import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
 import type { BenchmarkInput } from "../../plan/gates/gate-input.ts";
-import { decideFloors, decideSpeed } from "../../plan/gates/speed-gate.ts";
 import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
-import type { Comparison } from "../../plan/gates/verdict.ts";
-import { baselineKey, readBaseline, readCommittedBaseline } from "./baselines.ts";
-import type { Baseline } from "./baselines.ts";
 import { logTail, waitReady } from "./candidate.ts";
 import { getJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
+import { decideStarts, findAgainst } from "./comparison.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 import { describeHost, gpuNames, shortHash } from "./host.ts";
@@ -70,52 +68,9 @@ async function describeRun(container: Docker.Container, input: BenchmarkInput, c
     ctxSize,
     host,
     scenarioSet,
-    protocolHash: shortHash(input.protocol),
+    protocolHash: shortHash([protocolVersion, input.protocol]),
     starts: [],
   };
-}
-
-async function findBaseline(
-  result: BenchmarkResult,
-  input: BenchmarkInput,
-  context: GateContext,
-): Promise<{ baseline: Baseline | undefined; comparedWith: Comparison }> {
-  const key = baselineKey(result);
-  const stored = await readBaseline(context.store, key);
-  const committed =
-    stored === undefined && input.committedBaseline !== null ? await readCommittedBaseline(input.committedBaseline, key) : undefined;
-  const found = stored ?? committed;
-  const sessions = found === undefined ? [] : steadySessions(found.sessions, input.thresholds);
-  if (found !== undefined && sessions.length > 0) {
-    const baseline = { ...found, sessions };
-    const releaseId = baseline.sessions.at(-1)?.subject.releaseId ?? null;
-    const comparedWith: Comparison = { source: stored ? "stored" : "committed", name: key, recordedAt: baseline.recordedAt, releaseId };
-    return { baseline, comparedWith };
-  }
-  const unsteady = found === undefined ? "" : ", but for measurements that spread too much to compare with";
-  const name = `no baseline for this host (${result.host.fingerprint}), model and protocol${unsteady}`;
-  context.progress(`${name}: only floors decide, which say that the release is usable, not that it is as fast as before`);
-  return { baseline: undefined, comparedWith: { source: "floors", name, recordedAt: null, releaseId: null } };
-}
-
-function decideStarts(starts: readonly StartSample[], baseline: Baseline | undefined, input: BenchmarkInput): SpeedDecision {
-  const { thresholds } = input;
-  const metrics = thresholds.metrics.map((gated) => {
-    const { unit, better, label } = speedMetrics[gated.metric];
-    return {
-      gated,
-      common: { name: `${gated.scenario} ${label}`, unit, better, candidate: startLevels(starts, gated, thresholds.startLevel) },
-    };
-  });
-  if (baseline === undefined) return decideFloors(metrics.map(({ gated, common }) => ({ ...common, floor: gated.floor ?? null })));
-  const sessions = baseline.sessions;
-  const samples = metrics.map(({ gated, common }) => ({
-    ...common,
-    marginPercent: gated.marginPercent ?? thresholds.marginPercent,
-    baseline: sessions.flatMap((session) => startLevels(session.starts, gated, thresholds.startLevel)),
-    baselineSessions: sessions.length,
-  }));
-  return decideSpeed(samples, thresholds);
 }
 
 /** Median relative disagreement between the client's decode speed and the server's own. */
@@ -138,7 +93,7 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
   context.evidence["benchmark"] = result;
   const blind = await failBlind(container, input, context);
   if (blind !== undefined) return blind;
-  const { baseline, comparedWith } = await findBaseline(result, input, context);
+  const against = await findAgainst(result, input, context);
   let wanted = input.thresholds.looks[0] ?? 1;
   let decision: SpeedDecision | undefined;
   while (decision === undefined || decision.startsWanted !== null) {
@@ -148,14 +103,14 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
       result.starts.push(start);
       context.progress(`start ${result.starts.length} of ${wanted}: ${describeStart(start, input)}`);
     }
-    decision = decideStarts(result.starts, baseline, input);
+    decision = decideStarts(result.starts, against, input);
     wanted = decision.startsWanted ?? wanted;
   }
   context.evidence["logTail"] = await logTail(container);
   if (input.resultsFolder !== null) context.progress(`result file: ${await writeResult(input.resultsFolder, result)}`);
   const samples = result.starts.reduce((sum, start) => sum + start.requests.length, 0);
   const disagreement = disagreementPercent(result.starts);
-  const common = { metrics: decision.metrics, comparedWith, samples };
+  const common = { metrics: decision.metrics, comparedWith: against.comparedWith, samples };
   if (disagreement > input.thresholds.timingsTolerancePercent) {
     const reason = `client and server differ by ${disagreement.toFixed(2)} % on decode speed, allowed ${input.thresholds.timingsTolerancePercent} %`;
     return { ...common, verdict: "error", reason };
@@ -179,12 +134,12 @@ function describeStart(start: StartSample, input: BenchmarkInput): string {
   return `ready in ${(start.readyMs / 1000).toFixed(1)} s; ${values.join(", ")}`;
 }
 
-/** Starts the candidate and measures it; it goes on running only if it may take traffic. */
+/** Starts the candidate and measures it; it goes on running only if it may take traffic. Until it does, a reboot must not bring it back. */
 async function measureCandidate(input: BenchmarkInput, context: GateContext): Promise<Outcome> {
   const container = context.docker.getContainer(input.container);
   let mayServe = false;
   try {
-    await startServer(container);
+    await startServer(container, "no");
     const outcome = await measure(input, context);
     mayServe = outcome.verdict === "passed" || input.dryRun;
     return outcome;

@@ -10,6 +10,8 @@ import { exitCodeOf } from "../../plan/gates/verdict.ts";
 import type { GateName, GateResult } from "../../plan/gates/verdict.ts";
 import { connectDocker } from "../docker/host.ts";
 import { describeError } from "../program.ts";
+import { describeEnd } from "../rollout/recover.ts";
+import { Rollout } from "../rollout/rollout.ts";
 import { VolumeStore } from "./volume-store.ts";
 
 /** What a gate's measuring part decides; the program around it adds who, when, how long and where the evidence is. */
@@ -61,11 +63,17 @@ async function keepEvidence(store: VolumeStore, result: GateResult, evidence: Re
   return store.append(folder, result.startedAt, { version: 1, result, input, ...evidence });
 }
 
+/** A gate's result, and what serves after it where it ended a rollout. */
+interface Decision {
+  readonly result: GateResult;
+  readonly serving: string | null;
+}
+
 async function decide<I extends GateInput>(
   gate: GateName,
   input: I,
   measure: (input: I, context: GateContext) => Promise<Outcome>,
-): Promise<GateResult> {
+): Promise<Decision> {
   const signal = watchdog(input.deadlineSec);
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
@@ -73,8 +81,13 @@ async function decide<I extends GateInput>(
   const docker = connectDocker(input.host);
   await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/${gate}`, input.host);
   const progress = (line: string): void => void process.stderr.write(`${gate}: ${line}\n`);
+  let rollout: Rollout | undefined;
   let outcome: Outcome;
   try {
+    if (input.rollout !== null) {
+      rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
+      await rollout.makeRoom();
+    }
     outcome = await measure(input, { docker, store, startedAt, signal, evidence, progress });
   } catch (error) {
     const reason = messageOf(signal.aborted ? signal.reason : error);
@@ -83,18 +96,36 @@ async function decide<I extends GateInput>(
   const wallSec = (performance.now() - startMs) / 1000;
   const { releaseId, dryRun } = input;
   const result: GateResult = { version: 1, gate, releaseId, dryRun, startedAt, wallSec, evidence: null, ...outcome };
-  const path = await keepEvidence(store, result, evidence, input).catch((error: unknown) => {
-    progress(`the evidence could not be kept: ${messageOf(error)}`);
+  const [serving, path] = await Promise.all([
+    rollout === undefined ? null : endPart(rollout, result),
+    keepEvidence(store, result, evidence, input).catch((error: unknown) => {
+      progress(`the evidence could not be kept: ${messageOf(error)}`);
+      return null;
+    }),
+  ]);
+  return { result: { ...result, evidence: path }, serving };
+}
+
+/** Hands the rollout over to the next program, or puts back what served before; what serves then, in one sentence. */
+async function endPart(rollout: Rollout, result: GateResult): Promise<string | null> {
+  if (exitCodeOf(result) === 0) {
+    rollout.handOver();
     return null;
-  });
-  return { ...result, evidence: path };
+  }
+  try {
+    const ended = await rollout.fail(`${result.gate} gate ${result.verdict}: ${result.reason}`);
+    return ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
+  } catch (error) {
+    return `what served before could not be put back: ${messageOf(error)}; run: npm run recover`;
+  }
 }
 
 /** The closing lines on standard error: a screen for the reader, then one line that is complete by itself. */
-function report(result: GateResult, volume: string): void {
+function report({ result, serving }: Decision, volume: string): void {
   const where = result.evidence === null ? "no evidence could be kept" : `evidence: ${result.evidence} in volume ${volume}`;
   process.stderr.write(`${formatGateResult(result)}\n`);
   if (result.verdict !== "passed") process.stderr.write(`${result.gate} gate ${result.verdict}: ${result.reason}; ${where}\n`);
+  if (serving !== null) process.stderr.write(`${serving}\n`);
 }
 
 /**
@@ -114,10 +145,10 @@ export async function runGateProgram<S extends z.ZodType<GateInput>>(
     process.exit(3);
   }
   try {
-    const result = await decide(gate, input, measure);
-    report(result, input.evidenceVolume);
-    await new Promise((resolve) => process.stdout.write(`${JSON.stringify(result)}\n`, resolve));
-    process.exit(exitCodeOf(result));
+    const decision = await decide(gate, input, measure);
+    report(decision, input.evidenceVolume);
+    await new Promise((resolve) => process.stdout.write(`${JSON.stringify(decision.result)}\n`, resolve));
+    process.exit(exitCodeOf(decision.result));
   } catch (error) {
     process.stderr.write(`${gate} gate error: ${messageOf(error)}\n`);
     process.exit(1);

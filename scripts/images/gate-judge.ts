@@ -109,6 +109,7 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
       modelSha256: this.#modelSha256(),
       helperImage: imageId,
       evidenceVolume: this.#volume,
+      rollout: null,
     };
     if (this.#gate === "perplexity") {
       const { input, corpus } = this.#plan.perplexity;
@@ -127,7 +128,9 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
 
   /** The profile's server on another image, on Docker's default network and not published. */
   async #createServer(imageId: string): Promise<Docker.Container> {
-    const { plan } = this.#plan.server;
+    const [server] = this.#plan.servers;
+    if (server === undefined) throw new Error("the stack has no server");
+    const plan = server.container;
     const { source, hostPath } = this.#plan.volume;
     const memory = plan.memoryMiB * 2 ** 20;
     return this.#docker.createContainer({

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { serverUrl } from "../gates/candidate.ts";
 
-const pollMs = 250;
+const pollMs = 50;
 /** Requests that llama-server is working on, as its Prometheus metrics say. */
 const processing = /^llamacpp:requests_(?:processing|deferred) (\d+)/gm;
 

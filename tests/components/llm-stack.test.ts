@@ -21,7 +21,15 @@ const gateLine = (gate: string): string =>
     wallSec: 1,
     evidence: null,
   });
-const promotion = { endpoint: plan.gateway.url, releaseId: plan.releaseId, profile: "dev", previous: null, promotedAt: "now", gates: [] };
+const promotion = {
+  endpoint: plan.gateway.url,
+  releaseId: plan.releaseId,
+  profile: "dev",
+  previous: null,
+  promotedAt: "now",
+  outageSec: 0,
+  gates: [],
+};
 
 /** What a program of the project prints, by the resource that runs it. */
 function stdoutOf(name: string): string {
@@ -107,7 +115,7 @@ describe("LlmStack", () => {
 
   it("measures the container that it created and the file that was fetched", () => {
     expect(environment(`benchmark-${plan.releaseId}`, "GATE_INPUT")).toMatchObject({
-      container: plan.server.containerName,
+      container: plan.servers[0]?.containerName,
       modelSha256: sha256,
       imageId: "sha256:llama-image",
     });
@@ -120,9 +128,8 @@ describe("LlmStack", () => {
 
   it("promotes with the gates' own lines", () => {
     expect(environment("promote", "PROMOTE_INPUT")).toMatchObject({
-      releaseId: plan.releaseId,
-      benchmark: gateLine("benchmark"),
-      perplexity: gateLine("perplexity"),
+      rollout: { releaseId: plan.releaseId, strategy: "auto", devices: ["cpu"] },
+      gates: [gateLine("perplexity"), gateLine("benchmark")],
     });
   });
 

@@ -1,6 +1,10 @@
-/** The gateway's pointer as text; that Caddy follows it is shown in tests/integration. */
-import { describe, expect, it } from "vitest";
-import { planGateway, switchScript } from "../../plan/gateway.ts";
+/** The gateway's pointer as text and as files; that Caddy follows it is shown in tests/integration. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { holdScript, planGateway, readStateScript, refusingHost, stateDir, switchScript } from "../../plan/gateway.ts";
 
 describe("planGateway", () => {
   const image = { base: "debian:forky", platform: "linux/amd64" };
@@ -10,6 +14,7 @@ describe("planGateway", () => {
     expect(envs).toEqual([
       "GATEWAY_HOLD_SEC=60",
       "GATEWAY_RETRY_AFTER_SEC=5",
+      "GATEWAY_SLOTS=2",
       "GATEWAY_UPSTREAMS={file./state/active/0}:8080 {file./state/active/1}:8080",
     ]);
   });
@@ -21,24 +26,53 @@ describe("planGateway", () => {
 
 describe("switchScript", () => {
   it("writes the slots before it renames the link", () => {
-    expect(switchScript("0a1b2c3d4e", ["server-a", "server-b"], 3)).toMatchInlineSnapshot(`
+    expect(switchScript("0a1b2c3d4e", ["server-a", "server-b"])).toMatchInlineSnapshot(`
       "set -e
-      mkdir -p /state/0a1b2c3d4e
-      echo server-a > /state/0a1b2c3d4e/0
-      echo server-b > /state/0a1b2c3d4e/1
-      echo server-a > /state/0a1b2c3d4e/2
-      sync
+      put() { echo "$1" > "$2.next" && mv "$2.next" "$2"; }
+      mkdir -p /state/0a1b2c3d4e/hosts
+      set -- server-a server-b
+      slot=0; while [ $slot -lt $GATEWAY_SLOTS ]; do eval "host=\\\${$((slot % $# + 1))}"; put $host /state/0a1b2c3d4e/hosts/$slot; put $host /state/0a1b2c3d4e/$slot; slot=$((slot + 1)); done
+      sync /state/0a1b2c3d4e/* /state/0a1b2c3d4e/hosts/*
       ln -sfn 0a1b2c3d4e /state/next
-      mv -T /state/next /state/active"
+      mv -T /state/next /state/active
+      rm -f /state/held
+      sync /state"
     `);
   });
 
   it.each(["a b", "a;b", "$(a)", "", "a/b"])("fails on %j, which could become another command", (word) => {
-    expect(() => switchScript("0a1b2c3d4e", [word], 1)).toThrow(RangeError);
-    expect(() => switchScript(word, ["server"], 1)).toThrow(RangeError);
+    expect(() => switchScript("0a1b2c3d4e", [word])).toThrow(RangeError);
+    expect(() => switchScript(word, ["server"])).toThrow(RangeError);
   });
 
   it("fails on a release without a server", () => {
-    expect(() => switchScript("0a1b2c3d4e", [], 1)).toThrow("gateway: release 0a1b2c3d4e has no host");
+    expect(() => switchScript("0a1b2c3d4e", [])).toThrow("gateway: release 0a1b2c3d4e has no host");
+  });
+});
+
+/** The scripts themselves, run by this machine's shell on a folder that stands for the gateway's volume. */
+describe("the gateway's scripts", () => {
+  const dir = mkdtempSync(join(tmpdir(), "llm-server-gateway-"));
+  afterAll(() => rmSync(dir, { recursive: true }));
+  const sh = (script: string): string =>
+    execFileSync("sh", ["-c", script.replaceAll(stateDir, dir)], { env: { ...process.env, GATEWAY_SLOTS: "3" }, encoding: "utf8" });
+  const slots = (): string[] => [0, 1, 2].map((slot) => readFileSync(join(dir, "active", String(slot)), "utf8").trim());
+
+  it("fill the slots in turn, hold, and end the hold with a switch", () => {
+    mkdirSync(join(dir, "none"));
+    symlinkSync("none", join(dir, "active"));
+    expect(sh(readStateScript)).toBe("none\n");
+    sh(switchScript("first", ["a", "b"]));
+    expect(slots()).toEqual(["a", "b", "a"]);
+    expect(sh(readStateScript)).toBe("first\n");
+    sh(holdScript);
+    const [link, since] = sh(readStateScript).split("\n");
+    expect(slots()).toEqual([refusingHost, refusingHost, refusingHost]);
+    expect(link).toBe("first");
+    sh(holdScript);
+    expect(sh(readStateScript).split("\n")[1]).toBe(since);
+    sh(switchScript("first", ["a", "b"]));
+    expect(sh(readStateScript)).toBe("first\n");
+    expect(slots()).toEqual(["a", "b", "a"]);
   });
 });

@@ -6,12 +6,12 @@ const identity = {
   image: "a",
   models: { model: "b" },
   flags: { LLAMA_ARG_CTX_SIZE: "4096", LLAMA_ARG_UBATCH: "512" },
-  container: { memoryMiB: 2048 },
+  servers: [{ memoryMiB: 2048 }],
 };
 
 describe("releaseId", () => {
   it("is ten hex digits and stays the same between versions of this project", () => {
-    expect(releaseId(identity)).toBe("ff71404f8c");
+    expect(releaseId(identity)).toBe("4b5fcdf4b5");
   });
 
   it("does not depend on the order of keys", () => {
@@ -23,7 +23,7 @@ describe("releaseId", () => {
     ["image", { ...identity, image: "other" }],
     ["model", { ...identity, models: { model: "other" } }],
     ["flag", { ...identity, flags: { ...identity.flags, LLAMA_ARG_UBATCH: "1024" } }],
-    ["limit", { ...identity, container: { memoryMiB: 4096 } }],
+    ["limit", { ...identity, servers: [{ memoryMiB: 4096 }] }],
   ])("changes with another %s", (_what, other) => {
     expect(releaseId(other)).not.toBe(releaseId(identity));
   });

@@ -25,7 +25,7 @@ describe("parseStackConfig", () => {
     expect(messageOf(() => parseStackConfig("dev", wrong)).split("\n")).toEqual([
       'Pulumi.dev.yaml: gateway.bind: got "0.0.0.0", expected 127.0.0.1 or ::1 (other addresses need an API key and TLS, which the gateway does not have); write an allowed value',
       'Pulumi.dev.yaml: gateway.port: got "http", expected a number; write an allowed value',
-      "Pulumi.dev.yaml: profil: got an unknown key, expected keys profile, gateway, models, device, gates, accept; did you mean profile? else remove it",
+      "Pulumi.dev.yaml: profil: got an unknown key, expected keys profile, gateway, models, device, rollout, gates, accept; did you mean profile? else remove it",
     ]);
   });
 
@@ -82,15 +82,15 @@ describe("planStack", () => {
   });
 
   it("limits threads to the CPUs that the container gets", () => {
-    const { server } = planDev((config) => ({ ...config, device: { ...config.device, cpus: 1.5 } }));
-    expect(server.plan).toMatchObject({ cpus: "1.5" });
-    expect(server.plan.envs).toContain("LLAMA_ARG_THREADS=1");
+    const { servers } = planDev((config) => ({ ...config, device: { ...config.device, cpus: 1.5 } }));
+    expect(servers[0]?.container).toMatchObject({ cpus: "1.5" });
+    expect(servers[0]?.container.envs).toContain("LLAMA_ARG_THREADS=1");
   });
 
   it("names everything on the host after the stack", () => {
     const plan = planDev(undefined, "mine");
     const names = [
-      plan.server.containerName,
+      plan.servers[0]?.containerName,
       plan.gateway.containerName,
       plan.gateway.edgeNetwork,
       plan.gateway.stateVolume,

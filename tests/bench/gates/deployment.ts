@@ -45,7 +45,9 @@ export class Deployment implements AsyncDisposable {
 
   static async create(candidate: Candidate, evidenceVolume: string): Promise<Deployment> {
     const plan = planDev(candidate.change);
-    const { envs, memoryMiB, cpus } = plan.server.plan;
+    const [server] = plan.servers;
+    if (server === undefined) throw new Error("the dev stack has no server");
+    const { envs, memoryMiB, cpus } = server.container;
     const model = `${modelsDir}/${candidate.model ?? goodModel}`;
     const container = await docker.createContainer({
       name: `llm-server-bench-gates-${randomUUID().slice(0, 8)}`,

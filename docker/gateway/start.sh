@@ -1,0 +1,15 @@
+#!/bin/sh
+# A hold ends with the gateway that held: after a reboot in the middle of a rollout, what Docker brings back must be reached.
+# A gateway with more slots than the one before gives each of them a server.
+hosts=/state/active/hosts
+if [ -e $hosts/0 ]; then
+  known=$(ls $hosts | wc -l)
+  slot=0
+  while [ $slot -lt "$GATEWAY_SLOTS" ]; do
+    [ -e $hosts/$slot ] || cp $hosts/$((slot % known)) $hosts/$slot
+    slot=$((slot + 1))
+  done
+  cp $hosts/* /state/active/
+fi
+rm -f /state/held
+exec caddy run --config /etc/caddy/Caddyfile

@@ -1,0 +1,89 @@
+import { Command } from "commander";
+import type Docker from "dockerode";
+import { labels } from "../../plan/names.ts";
+import type { RolloutRecord } from "../../plan/rollout/records.ts";
+import { connectDocker } from "../docker/host.ts";
+import { log } from "../program.ts";
+import { describeLock, readLocks, removeLock, type Lock } from "../rollout/lock.ts";
+import { livenessOf } from "../rollout/owner.ts";
+import { describeEnd, recoverRollout, recoverStack, recoveryDevice } from "../rollout/recover.ts";
+
+/** Times for a stack that no rollout holds, so that no lock says what it wants: the longest load of a big model, and a drain that interrupts nobody. */
+const defaultTimes = { readyTimeoutSec: 900, drainSec: 120 };
+
+/** What became of one stack. */
+interface Recovery {
+  readonly stack: string;
+  readonly result: "serves" | "idle" | "degraded" | "busy";
+  readonly message: string;
+}
+
+/** `npm run recover`: finishes or undoes what a killed rollout left. */
+export function recoverCommand(): Command {
+  return new Command("recover")
+    .description("finish or undo what a killed rollout left, and make what passed its gates serve; safe at any time, also twice")
+    .argument("[stack]", "stack name; without one, every stack of this Docker host")
+    .option("--force", "also take over a rollout whose process can't be looked at from this machine")
+    .option("--json", "print the result as JSON")
+    .action(async (only: string | undefined, { force = false, json = false }: { force?: boolean; json?: boolean }) => {
+      const abort = new AbortController();
+      process.once("SIGINT", () => abort.abort(new Error("stopped by SIGINT; run it again to go on")));
+      const docker = connectDocker(null);
+      const stacks = only === undefined ? await stacksOf(docker) : [only];
+      const results: Recovery[] = [];
+      for (const stack of stacks) results.push(await recover(docker, stack, force, abort.signal));
+      const lines = results.map(({ stack, message }) => `${stack}: ${message}`);
+      process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : `${lines.join("\n") || "no stack is on this Docker host"}\n`);
+      if (results.some(({ result }) => result === "degraded" || result === "busy")) process.exitCode = 1;
+    });
+}
+
+/** Stacks that have a gateway or a lock on this Docker host. */
+async function stacksOf(docker: Docker): Promise<string[]> {
+  const containers = await docker.listContainers({ all: true, filters: { label: [labels.stack] } });
+  const named = containers.filter(({ Labels }) => ["gateway", "lock"].includes(Labels[labels.role] ?? ""));
+  return [...new Set(named.map(({ Labels }) => Labels[labels.stack] ?? ""))].sort();
+}
+
+async function recover(docker: Docker, stack: string, force: boolean, signal: AbortSignal): Promise<Recovery> {
+  const progress = (line: string): void => log(`recover: ${stack}: ${line}`);
+  const locks = await readLocks(docker, stack);
+  await removeDead(
+    docker,
+    locks.filter(({ device }) => device === recoveryDevice(stack)),
+  );
+  const [lock] = locks.filter(({ device }) => device !== recoveryDevice(stack));
+  if (lock === undefined) return recoverFree(docker, stack, signal, progress);
+  const liveness = await livenessOf(lock.record.owner);
+  if (liveness === "alive")
+    return { stack, result: "busy", message: `a rollout is at work (${describeLock(lock)}); wait for it, or stop it with Ctrl-C` };
+  if (liveness === "unknown" && !force) {
+    const message = `a rollout was begun on another machine (${describeLock(lock)}); if it is gone for good: npm run recover -- ${stack} --force`;
+    return { stack, result: "busy", message };
+  }
+  progress(`a rollout was killed (${describeLock(lock)})`);
+  const ended = await recoverRollout(docker, lock.record, { reason: "its process was killed", signal, progress });
+  return ended === undefined
+    ? recoverFree(docker, stack, signal, progress)
+    : { stack, result: resultOf(ended), message: describeEnd(ended) };
+}
+
+const resultOf = ({ result, serving }: RolloutRecord): Recovery["result"] =>
+  result === "degraded" ? "degraded" : serving === null ? "idle" : "serves";
+
+/** A stack whose devices no rollout holds. */
+async function recoverFree(docker: Docker, stack: string, signal: AbortSignal, progress: (line: string) => void): Promise<Recovery> {
+  const outcome = await recoverStack(docker, stack, defaultTimes, { reason: "npm run recover", signal, progress });
+  if (outcome.kind === "serves") return { stack, result: "serves", message: `release ${outcome.release} serves` };
+  if (outcome.kind === "idle") return { stack, result: "idle", message: `no release is active; run: npm run up -- ${stack}` };
+  const reason = "reason" in outcome ? outcome.reason : outcome.kind;
+  return {
+    stack,
+    result: "degraded",
+    message: `DEGRADED: ${reason}; bring it back through its gates: npm run up -- ${stack} --yes -- --refresh`,
+  };
+}
+
+async function removeDead(docker: Docker, locks: readonly Lock[]): Promise<void> {
+  for (const lock of locks) if ((await livenessOf(lock.record.owner)) === "dead") await removeLock(docker, lock);
+}

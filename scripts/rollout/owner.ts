@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { hostname, userInfo } from "node:os";
+import type { Owner } from "../../plan/rollout/records.ts";
+
+/** Start of the names of Pulumi's provider processes, as the kernel cuts them. */
+const providerName = "pulumi-resource";
+
+interface ProcessStat {
+  readonly name: string;
+  readonly parent: number;
+  readonly startTicks: string;
+}
+
+/** One process from /proc; undefined if there is none. @see proc(5): fields 2, 4 and 22 of /proc/<pid>/stat; the name may hold anything, so it is cut off first */
+async function readStat(pid: number): Promise<ProcessStat | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const end = text.lastIndexOf(")");
+  const fields = text.slice(end + 2).split(" ");
+  return { name: text.slice(text.indexOf("(") + 1, end), parent: Number(fields[1]), startTicks: fields[19] ?? "" };
+}
+
+const readBootId = async (): Promise<string> => (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+
+/** This very process. */
+export const thisProcess = (): Promise<Owner> => describeProcess(process.pid);
+
+/**
+ * The process that this rollout lives and dies with: Pulumi's provider, which runs every program of the chain and ends with the CLI. Without one (a program
+ * run by hand) it is this process.
+ */
+export async function rolloutOwner(): Promise<Owner> {
+  for (let pid = process.ppid; pid > 1;) {
+    const stat = await readStat(pid);
+    if (stat === undefined) break;
+    if (stat.name.startsWith(providerName)) return describeProcess(pid);
+    pid = stat.parent;
+  }
+  return thisProcess();
+}
+
+async function describeProcess(pid: number): Promise<Owner> {
+  const { startTicks = "" } = (await readStat(pid)) ?? {};
+  return { pid, startTicks, bootId: await readBootId(), hostname: hostname(), user: userInfo().username };
+}
+
+/** `alive`, `dead`, or `unknown` where it ran on another machine. */
+export async function livenessOf(owner: Owner): Promise<"alive" | "dead" | "unknown"> {
+  if (owner.hostname !== hostname()) return "unknown";
+  if (owner.bootId !== (await readBootId())) return "dead";
+  return (await readStat(owner.pid))?.startTicks === owner.startTicks ? "alive" : "dead";
+}
+
+/** Whether two records name one and the same process. */
+export const isSameOwner = (a: Owner, b: Owner): boolean =>
+  a.pid === b.pid && a.startTicks === b.startTicks && a.bootId === b.bootId && a.hostname === b.hostname;

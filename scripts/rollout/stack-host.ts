@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type Docker from "dockerode";
+import { serverPort, upstreamHeader } from "../../plan/gateway.ts";
+import { gatewayName, labels } from "../../plan/names.ts";
+import { normalRestart, type Effect, type HostSeen, type ServerSeen } from "../../plan/rollout/types.ts";
+import { dockerStatus } from "../docker/host.ts";
+import { waitReady } from "../gates/candidate.ts";
+import { drain } from "./drain.ts";
+import { GatewayControl, type GatewayState } from "./gateway.ts";
+import { setRestart, startServer, stopServer } from "./server.ts";
+
+/** Longest wait for a completion that proves a switch, milliseconds: the server has answered one just before, but others may be ahead in its queue. */
+const verifyTimeoutMs = 120_000;
+const pollMs = 50;
+
+/** How long a stack's servers and requests may take. */
+export interface HostTimes {
+  readonly readyTimeoutSec: number;
+  readonly drainSec: number;
+}
+
+/** One stack on its Docker host: what the rollout machine sees of it, and the machine's effects. */
+export class StackHost {
+  readonly #docker: Docker;
+  readonly #stack: string;
+  readonly #times: HostTimes;
+  readonly #gateway: GatewayControl;
+  /** Milliseconds in which requests were held, as far as this object ended the hold. */
+  outageMs = 0;
+
+  constructor(docker: Docker, stack: string, times: HostTimes) {
+    this.#docker = docker;
+    this.#stack = stack;
+    this.#times = times;
+    this.#gateway = new GatewayControl(docker, gatewayName(stack));
+  }
+
+  async see(): Promise<HostSeen> {
+    const filters = { label: [`${labels.stack}=${this.#stack}`, `${labels.role}=server`] };
+    const [gateway, containers] = await Promise.all([this.#seeGateway(), this.#docker.listContainers({ all: true, filters })]);
+    const releases: Record<string, ServerSeen[]> = {};
+    for (const { Id, Labels } of containers.toSorted((a, b) => ((a.Names[0] ?? "") < (b.Names[0] ?? "") ? -1 : 1))) {
+      const server = await this.#seeServer(Id);
+      if (server !== undefined) (releases[Labels[labels.release] ?? ""] ??= []).push(server);
+    }
+    return { ...gateway, releases };
+  }
+
+  async #seeServer(id: string): Promise<ServerSeen | undefined> {
+    try {
+      const { Name, State, HostConfig } = await this.#docker.getContainer(id).inspect();
+      const restart = HostConfig.RestartPolicy?.Name ?? "";
+      return { name: Name.slice(1), isRunning: State.Running || State.Restarting, restart };
+    } catch (error) {
+      if (dockerStatus(error) === 404) return undefined; // removed since it was listed
+      throw error;
+    }
+  }
+
+  async #seeGateway(): Promise<Pick<HostSeen, "gateway" | "active" | "isHeld">> {
+    const running = await this.#isGatewayRunning();
+    if (running !== true) return { gateway: running === undefined ? "missing" : "stopped", active: null, isHeld: false };
+    const { active, heldSinceMs } = await this.#gateway.state();
+    return { gateway: "running", active, isHeld: heldSinceMs !== null };
+  }
+
+  async #isGatewayRunning(): Promise<boolean | undefined> {
+    try {
+      return (await this.#docker.getContainer(gatewayName(this.#stack)).inspect()).State.Running;
+    } catch (error) {
+      if (dockerStatus(error) === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** The gateway's state, with since when it holds. */
+  gatewayState(): Promise<GatewayState> {
+    return this.#gateway.state();
+  }
+
+  /** @throws {Error} if the effect could not be brought about */
+  async perform(effect: Effect, seen: HostSeen, signal: AbortSignal): Promise<void> {
+    if (effect.do === "startGateway") return this.#startGateway();
+    if (effect.do === "hold") return this.#gateway.hold();
+    const names = (seen.releases[effect.release] ?? []).map(({ name }) => name);
+    if (effect.do === "switch") return this.#switchTo(effect.release, names);
+    if (effect.do === "verify") return this.#verify(names, signal);
+    await Promise.all(names.map((name) => this.#onServer(effect, this.#docker.getContainer(name), signal)));
+  }
+
+  async #onServer(effect: Effect, container: Docker.Container, signal: AbortSignal): Promise<void> {
+    switch (effect.do) {
+      case "drain":
+        await drain(container, this.#times.drainSec, signal);
+        return;
+      case "stop":
+        if (effect.returns) await setRestart(container, "always");
+        return stopServer(container);
+      case "start":
+        return startServer(container, effect.onTrial ? "no" : normalRestart);
+      case "probe":
+        await waitReady(container, { apiKeyFile: null, timeoutSec: this.#times.readyTimeoutSec, signal });
+        return;
+      case "settle":
+        return setRestart(container, normalRestart);
+    }
+  }
+
+  async #startGateway(): Promise<void> {
+    await this.#docker.getContainer(gatewayName(this.#stack)).start();
+    await sleep(pollMs);
+  }
+
+  async #switchTo(release: string, hosts: readonly string[]): Promise<void> {
+    const { heldSinceMs } = await this.#gateway.state();
+    await this.#gateway.switchTo(release, hosts);
+    if (heldSinceMs !== null) this.outageMs += Math.max(0, Date.now() - heldSinceMs);
+  }
+
+  /** A completion through the gateway, answered by one of these containers. @throws {Error} with what came instead */
+  async #verify(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const response = await fetch(`${await this.#gatewayUrl()}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0 }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(verifyTimeoutMs)]),
+    });
+    const body = await response.text();
+    if (!response.ok) throw new Error(`the gateway answered ${response.status}: ${body.slice(0, 200)}`);
+    const upstream = response.headers.get(upstreamHeader);
+    if (!names.some((name) => upstream === `${name}:${serverPort}`))
+      throw new Error(`the gateway answered from ${upstream ?? "nowhere"}, expected ${names.join(" or ")}`);
+  }
+
+  /** Where the gateway is published. @throws {Error} if it is not */
+  async #gatewayUrl(): Promise<string> {
+    const { NetworkSettings } = await this.#docker.getContainer(gatewayName(this.#stack)).inspect();
+    const bindings = Object.values(NetworkSettings.Ports) as ({ HostIp: string; HostPort: string }[] | null)[];
+    const [published] = bindings.flatMap((each) => each ?? []);
+    if (published === undefined) throw new Error("the gateway publishes no port");
+    const { HostIp: ip, HostPort: port } = published;
+    return `http://${ip === "" || ip === "0.0.0.0" ? "127.0.0.1" : ip.includes(":") ? `[${ip}]` : ip}:${port}`;
+  }
+}
