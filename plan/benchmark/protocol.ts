@@ -18,6 +18,8 @@ const scenarioSchema = z.discriminatedUnion("kind", [
     promptTokens: tokens,
     generateTokens: tokens.min(2),
     turns: tokens.min(2),
+    /** How often such a conversation is held per start. */
+    conversations: tokens.default(1),
   }),
   /** One prompt that fills the serving context but for `reserveTokens`, on the first start only: it finds what short prompts hide. */
   z.strictObject({
@@ -44,9 +46,12 @@ export const scenarioSetSchema = z.strictObject({
 });
 export type ScenarioSet = z.infer<typeof scenarioSetSchema>;
 
+/** Version of the way that scenario sets are run: measurements of different versions are not compared. 2: scenarios take turns within a start. */
+export const protocolVersion = 2;
+
 /** `configs/benchmark.yaml`: the scenario sets by name, with the version of the way they are run. */
 export const benchmarkProtocolSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(protocolVersion),
   sets: z.record(z.string(), scenarioSetSchema),
 });
 export type BenchmarkProtocol = z.infer<typeof benchmarkProtocolSchema>;

@@ -28,7 +28,8 @@ function row(metric: MetricVerdict): string[] {
   ];
 }
 
-function table(rows: readonly string[][]): string {
+/** Rows of cells as text with aligned columns, indented by two. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
   return rows
     .map(
@@ -66,7 +67,7 @@ export function formatGateResult(result: GateResult): string {
   return [
     head,
     `  release ${result.releaseId} · compared with ${against} · ${result.samples} samples in ${result.wallSec.toFixed(0)} s`,
-    ...(result.metrics.length === 0 ? [] : [table(rows)]),
+    ...(result.metrics.length === 0 ? [] : [formatTable(rows)]),
     `  evidence: ${result.evidence ?? "none could be kept"}`,
   ].join("\n");
 }

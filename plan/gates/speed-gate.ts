@@ -173,3 +173,29 @@ export function decideFloors(metrics: readonly FloorSamples[]): SpeedDecision {
     startsWanted: null,
   };
 }
+
+/** One metric of a first deploy: `stated` as in `StatedSamples`, or null where nothing is stated; then its floor decides. */
+export interface FirstSamples extends FloorSamples {
+  readonly stated: number | null;
+}
+
+/**
+ * A first deploy on a host that speeds are stated for: each metric against its stated speed with the margin and spread of such numbers, those that
+ * nothing is stated for against their floors.
+ * @throws {RangeError} if nothing is stated for any metric
+ */
+export function decideStated(
+  metrics: readonly FirstSamples[],
+  design: SpeedDesign,
+  { marginPercent, spreadPercent }: { readonly marginPercent: number; readonly spreadPercent: number },
+): SpeedDecision {
+  const known = metrics.flatMap((samples) =>
+    samples.stated === null ? [] : [{ ...samples, stated: samples.stated, marginPercent, statedSpreadPercent: spreadPercent }],
+  );
+  const decided = decideSpeed(known, design);
+  const others = decideFloors(metrics.filter(({ stated }) => stated === null)).metrics;
+  const byName = new Map([...decided.metrics, ...others].map((metric) => [metric.name, metric]));
+  const all = metrics.flatMap(({ name }) => byName.get(name) ?? []);
+  const verdict = combineVerdicts(all.map((metric) => metric.verdict));
+  return { verdict, metrics: all, startsWanted: verdict === "inconclusive" ? decided.startsWanted : null };
+}

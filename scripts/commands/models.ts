@@ -11,6 +11,7 @@ import { writeWhole } from "../files.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { baseImage } from "../../plan/stack.ts";
+import { referenceCommand } from "./models-reference.ts";
 
 const modelsFile = join(projectDir, "configs", "models.yaml");
 
@@ -40,6 +41,7 @@ export function modelsCommand(): Command {
   onStack("prune", "list files of a stack's volume that may be deleted, and delete them with --yes")
     .option("-y, --yes", "delete them")
     .action(prune);
+  command.addCommand(referenceCommand());
   return command;
 }
 

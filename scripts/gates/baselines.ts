@@ -67,6 +67,13 @@ export async function promoteBaseline(store: VolumeStore, result: BenchmarkResul
   return store.append(`baselines/${key}`, recordedAt, baseline);
 }
 
+/** Makes one measurement alone the baseline for its key, whatever was there; returns its path in the volume. */
+export async function acceptBaseline(store: VolumeStore, result: BenchmarkResult, recordedAt: string): Promise<string> {
+  const key = baselineKey(result);
+  const baseline: Baseline = { version: 1, key, recordedAt, sessions: [result] };
+  return store.append(`baselines/${key}`, recordedAt, baseline);
+}
+
 const evidenceSchema = z.object({ benchmark: benchmarkResultSchema, input: z.object({ thresholds: benchmarkThresholdsSchema }) });
 
 /** The measurement inside a benchmark gate's evidence file, with the thresholds it was judged by. @throws {Error} if the file is missing or torn. */

@@ -50,7 +50,10 @@ async function fetchText(corpus: Corpus, signal: AbortSignal): Promise<CorpusTex
  * The text of a corpus: kept in the evidence volume after the first time, so that later gates need no network.
  * @throws {Error} naming every source that was tried and what came of it.
  */
-export async function readCorpus(corpus: Corpus, context: GateContext): Promise<CorpusText> {
+export async function readCorpus(
+  corpus: Corpus,
+  context: Pick<GateContext, "store" | "startedAt" | "signal" | "progress">,
+): Promise<CorpusText> {
   const folder = `corpora/${corpus.name}`;
   const cached = cachedSchema.safeParse((await context.store.latest(folder))?.document);
   if (cached.success && (corpus.sha256 === undefined || cached.data.sha256 === corpus.sha256))

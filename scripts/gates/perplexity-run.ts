@@ -12,11 +12,21 @@ function tail(output: string, lines = 5): string {
   return output.trim().split("\n").slice(-lines).join(" | ");
 }
 
+/** What one run of `llama-perplexity` is told, of a gate's input. */
+export type PerplexityRun = Pick<
+  PerplexityInput,
+  "host" | "imageId" | "stack" | "modelVolume" | "modelPath" | "ctxSize" | "chunks" | "arguments" | "memoryMiB" | "cpus" | "gpus"
+>;
+
 /**
  * Runs `llama-perplexity` of the candidate's image on the corpus and reads what it says.
  * @throws {Error} with the end of its output if it fails or says anything unexpected.
  */
-export async function measurePerplexity(input: PerplexityInput, corpus: CorpusText, context: GateContext): Promise<PerplexityReading> {
+export async function measurePerplexity(
+  input: PerplexityRun,
+  corpus: CorpusText,
+  context: Pick<GateContext, "docker" | "signal" | "evidence">,
+): Promise<PerplexityReading> {
   const model = `${modelsFolder}/${input.modelPath}`;
   const fixed = ["-m", model, "-f", "/work/corpus.txt", "-c", String(input.ctxSize), "--chunks", String(input.chunks)];
   const { stdout, stderr, exitCode, isOutOfMemory } = await runOneOff(

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { perplexityInputSchema } from "../../plan/gates/gate-input.ts";
 import { mismatchOf, perplexityReferenceSchema } from "../../plan/gates/reference.ts";
 import type { PerplexityReference, ReferenceFit } from "../../plan/gates/reference.ts";
+import { isForgotten } from "./forgotten.ts";
 import type { VolumeStore } from "./volume-store.ts";
 
 /** A reference with where it came from. */
@@ -36,7 +37,8 @@ export async function findReference(
   const refused: string[] = [];
   const stored = await store.latest(folderOf(run.family, run.corpus.name));
   const candidates: FoundReference[] = [];
-  if (stored !== undefined) candidates.push({ reference: parse(stored.document, stored.path), source: "stored", name: stored.path });
+  if (stored !== undefined && !isForgotten(stored.document))
+    candidates.push({ reference: parse(stored.document, stored.path), source: "stored", name: stored.path });
   if (committed !== null) {
     const document: unknown = JSON.parse(await readFile(committed, "utf8"));
     candidates.push({ reference: parse(document, committed), source: "committed", name: committed });

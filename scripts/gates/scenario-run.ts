@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { promptWords } from "../../plan/benchmark/prompts.ts";
+import { planOrder } from "../../plan/benchmark/order.ts";
 import type { Scenario, ScenarioSet } from "../../plan/benchmark/protocol.ts";
 import type { RequestSample } from "../../plan/benchmark/result.ts";
 import { measureChat, postJson } from "./chat-client.ts";
@@ -24,31 +25,22 @@ export class ScenarioRun {
     this.#signal = signal;
   }
 
-  /** Every sample of the set, in order, after one request that is dropped. `withWindow` includes the window-filling scenario. */
+  /** Every sample of the set, the scenarios in turns, after one request that is dropped. `withWindow` includes the window-filling scenario. */
   async all(withWindow: boolean): Promise<RequestSample[]> {
     const scenarios = this.#set.scenarios.filter((scenario) => withWindow || scenario.kind !== "window");
     const [first] = scenarios;
-    if (first !== undefined) await this.#warmUp(first);
+    if (first?.kind === "single") await this.#piece(first);
     const samples: RequestSample[] = [];
-    for (const scenario of scenarios) samples.push(...(await this.#scenario(scenario)));
+    for (const scenario of planOrder(scenarios)) samples.push(...(await this.#piece(scenario)));
     return samples;
   }
 
-  async #warmUp(scenario: Scenario): Promise<void> {
-    if (scenario.kind !== "single") return;
-    await this.#scenario({ ...scenario, requests: 1 });
-  }
-
-  async #scenario(scenario: Scenario): Promise<RequestSample[]> {
+  /** One request of a scenario, or one whole conversation. */
+  async #piece(scenario: Scenario): Promise<RequestSample[]> {
     if (scenario.kind === "conversation") return this.#conversation(scenario);
-    const samples: RequestSample[] = [];
-    const requests = scenario.kind === "single" ? scenario.requests : 1;
     const promptTokens = scenario.kind === "single" ? scenario.promptTokens : this.#windowTokens(scenario);
-    for (let index = 0; index < requests; index++) {
-      const messages = [{ role: "user", content: await this.#prompt(promptTokens) }] as const;
-      samples.push((await this.#measure(scenario, 0, messages, false)).sample);
-    }
-    return samples;
+    const messages = [{ role: "user", content: await this.#prompt(promptTokens) }] as const;
+    return [(await this.#measure(scenario, 0, messages, false)).sample];
   }
 
   async #conversation(scenario: Extract<Scenario, { kind: "conversation" }>): Promise<RequestSample[]> {

@@ -4,8 +4,10 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 
 import { promptWords } from "../../plan/benchmark/prompts.ts";
-import { benchmarkProtocolSchema, scenarioSetOf } from "../../plan/benchmark/protocol.ts";
+import { planOrder } from "../../plan/benchmark/order.ts";
+import { benchmarkProtocolSchema, protocolVersion, scenarioSetOf } from "../../plan/benchmark/protocol.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
+import type { Scenario } from "../../plan/benchmark/protocol.ts";
 import type { RequestSample, StartSample } from "../../plan/benchmark/result.ts";
 import { findUnsteady, startLevels, steadySessions } from "../../plan/benchmark/sampling.ts";
 
@@ -46,8 +48,19 @@ describe("protocol", () => {
 
   it("fails on two scenarios of one name", () => {
     const set = scenarioSetOf(protocol, "dev");
-    const doubled = { version: 1, sets: { dev: { ...set, scenarios: [...set.scenarios, set.scenarios[0]] } } };
+    const doubled = { version: protocolVersion, sets: { dev: { ...set, scenarios: [...set.scenarios, set.scenarios[0]] } } };
     expect(() => benchmarkProtocolSchema.parse(doubled)).toThrow("expected names that differ");
+  });
+});
+
+describe("the order within a start", () => {
+  const single = (name: string, requests: number): Scenario => ({ kind: "single", name, promptTokens: 1, generateTokens: 2, requests });
+  const window: Scenario = { kind: "window", name: "window", generateTokens: 2, reserveTokens: 1 };
+  const talk: Scenario = { kind: "conversation", name: "talk", promptTokens: 1, generateTokens: 2, turns: 2, conversations: 2 };
+
+  it("spreads each scenario over the whole start, and leaves what fills the window to the end", () => {
+    const names = planOrder([single("a", 4), window, single("b", 2), talk]).map(({ name }) => name);
+    expect(names).toEqual(["a", "b", "talk", "a", "a", "b", "talk", "a", "window"]);
   });
 });
 

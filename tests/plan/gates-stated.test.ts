@@ -1,7 +1,7 @@
 /** Committed speeds without samples: which host they hold for, and how they decide. Does not prove that such a host measures them: none was here. */
 import { describe, expect, it } from "vitest";
 
-import { decideSpeed } from "../../plan/gates/speed-gate.ts";
+import { decideSpeed, decideStated } from "../../plan/gates/speed-gate.ts";
 import type { SpeedDesign, StatedSamples } from "../../plan/gates/speed-gate.ts";
 import { isRecognised, planStatedSpeeds } from "../../plan/gates/stated-speeds.ts";
 import { differenceFromStated } from "../../plan/gates/statistics.ts";
@@ -78,5 +78,28 @@ describe("deciding against a stated speed", () => {
 
   it("fails on a single start", () => {
     expect(() => differenceFromStated([1], 1, 0.01)).toThrow("candidate: got 1 values, expected at least 2");
+  });
+
+  it("holds metrics that nothing is stated for against their floors, beside those that something is", () => {
+    const { statedSpreadPercent: spreadPercent, ...short } = samples(69.6);
+    const firstToken = { ...short, name: "multi-turn first token", unit: "ms", better: "lower" as const, stated: null };
+    const decide = (floor: number | null) =>
+      decideStated(
+        [
+          { ...firstToken, floor },
+          { ...short, floor: 1 },
+        ],
+        design,
+        { marginPercent: 10, spreadPercent },
+      );
+    expect(decide(null)).toMatchObject({
+      verdict: "passed",
+      metrics: [{ note: "reported only" }, { baseline: expect.closeTo(69.6, 9) as number }],
+    });
+    expect(decide(60)).toMatchObject({
+      verdict: "failed",
+      metrics: [{ verdict: "failed", floor: 60 }, { verdict: "passed" }],
+      startsWanted: null,
+    });
   });
 });

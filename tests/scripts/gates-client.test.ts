@@ -93,21 +93,21 @@ describe("a scenario set", () => {
     readyTimeoutSec: 10,
     scenarios: [
       { kind: "single", name: "short", promptTokens: 4, generateTokens: 3, requests: 2 },
-      { kind: "conversation", name: "multi-turn", promptTokens: 4, generateTokens: 2, turns: 3 },
+      { kind: "conversation", name: "multi-turn", promptTokens: 4, generateTokens: 2, turns: 3, conversations: 1 },
       { kind: "window", name: "window", generateTokens: 2, reserveTokens: 30 },
     ],
   };
 
-  it("drops the first request, and fills the window only when told", async () => {
+  it("drops the first request, takes the scenarios in turns, and fills the window only when told", async () => {
     await using fake = await FakeLlamaServer.start();
     const server = await describeServer(fake.url, null);
     const samples = await new ScenarioRun(server, set, 132, signal).all(true);
     expect(samples.map(({ scenario, turn, promptTokens }) => [scenario, turn, promptTokens])).toEqual([
       ["short", 0, 4],
-      ["short", 0, 4],
       ["multi-turn", 0, 4],
       ["multi-turn", 1, 11],
       ["multi-turn", 2, 18],
+      ["short", 0, 4],
       ["window", 0, 100],
     ]);
     expect(fake.requests).toHaveLength(7);
@@ -118,6 +118,6 @@ describe("a scenario set", () => {
   it("uses the prompt cache within a conversation only", async () => {
     await using fake = await FakeLlamaServer.start();
     await new ScenarioRun(await describeServer(fake.url, null), set, 132, signal).all(true);
-    expect(fake.requests.map(({ cache_prompt: isCached }) => isCached)).toEqual([false, false, false, true, true, true, false]);
+    expect(fake.requests.map(({ cache_prompt: isCached }) => isCached)).toEqual([false, false, true, true, true, false, false]);
   });
 });
