@@ -48,7 +48,9 @@ export const profile = stack.promotion.profile;
 /** What the next deployment needs to know of the releases that are there. No secret: it is marked as one so that every update does not print a page of it. */
 export const releases = pulumi.secret(stack.releases);
 export const plannedMemory = plan.memory.verdict;
-/** Each gate's table, line by line; `npm run status -- --json` has the same as numbers. */
+/** What the gates of the release that took traffic last printed, as numbers. */
+export const gateResults = stack.promotion.gates;
+/** The same for a reader: each gate's table, line by line. */
 export const verdicts = stack.promotion.gates.apply((gates) =>
   Object.fromEntries(gates.map((gate) => [gate.gate, formatGateResult(gate).split("\n")])),
 );

@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { BenchmarkPlan, PerplexityPlan } from "../plan/gates/gate-plan.ts";
+import type { AnswersPlan, BenchmarkPlan, PerplexityPlan } from "../plan/gates/gate-plan.ts";
 import type { GateName } from "../plan/gates/verdict.ts";
 import type { ReleaseRecord } from "../plan/retained.ts";
 import type { RolloutPlan } from "../plan/rollout/records.ts";
@@ -61,14 +61,32 @@ export function createBenchmarkGate(
 }
 
 /**
+ * What a candidate answers against the reference's answers. Fails `up` unless the verdict is `passed`. It asks the container that was measured last, starts it
+ * where it does not run, and never again: changed questions hold for the next release.
+ */
+export function createAnswersGate(
+  plan: AnswersPlan,
+  resources: GateResources & { readonly container: pulumi.Input<string>; readonly containerId: pulumi.Input<string> },
+  opts: pulumi.CustomResourceOptions,
+): command.local.Command {
+  const { containerId, ...rest } = resources;
+  return new command.local.Command(
+    `answers-${resources.releaseId}`,
+    { ...gateCommand("answers", { ...plan, ...rest }), triggers: [containerId] },
+    { ...opts, ignoreChanges: ["environment"] },
+  );
+}
+
+/**
  * The gates that a retained release passed, declared on so that Pulumi keeps them: the way back to it then measures nothing. They never run here; a container that
  * was made anew is measured when its release is asked for again, because its id is among the triggers then.
  */
 export function keepGates(release: ReleaseRecord, declaredPerplexity: Set<string>, opts: pulumi.CustomResourceOptions): void {
   const names = release.servers.map((_, replica) => ["benchmark", benchmarkName(release.releaseId, replica)] as const);
   const perplexity = declaredPerplexity.has(release.perplexityKey) ? [] : [["perplexity", `perplexity-${release.perplexityKey}`] as const];
+  const answers = release.hasAnswers ? [["answers", `answers-${release.releaseId}`] as const] : [];
   declaredPerplexity.add(release.perplexityKey);
-  for (const [gate, name] of [...perplexity, ...names]) {
+  for (const [gate, name] of [...perplexity, ...names, ...answers]) {
     const inputs = { ...scriptCommand(`scripts/gates/${gate}.ts`), environment: {}, triggers: [] };
     new command.local.Command(name, inputs, { ...opts, ignoreChanges: Object.keys(inputs) });
   }

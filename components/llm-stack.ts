@@ -5,7 +5,7 @@ import { promotionSchema, type Promotion } from "../plan/promotion.ts";
 import { baseImage, type StackPlan } from "../plan/stack.ts";
 import type { ReleaseRecord } from "../plan/retained.ts";
 import type { ServerPlan } from "../plan/server-container.ts";
-import { createBenchmarkGate, createPerplexityGate, keepGates } from "./gates.ts";
+import { createAnswersGate, createBenchmarkGate, createPerplexityGate, keepGates } from "./gates.ts";
 import { Gateway } from "./gateway.ts";
 import { dockerLabels, scriptCommand } from "./inputs.ts";
 import { LlamaImage } from "./llama-image.ts";
@@ -17,7 +17,7 @@ export interface LlmStackArgs {
 }
 
 /**
- * One stack: an image, a models volume, one release's server, the gateway, and the chain that lets the release take traffic: `perplexity` → `benchmark` → `promote`.
+ * One stack: an image, a models volume, one release's server, the gateway, and the chain that lets the release take traffic: `perplexity` → `benchmark` → `answers` → `promote`.
  * Every resource of a release carries its id in its name, so a new release is created beside the old one, and the old one is deleted only after the new one was promoted.
  * A failed gate puts back what served before (scripts/rollout) and fails `up`; what was created for the candidate is removed by the next `up` with another release.
  */
@@ -71,6 +71,12 @@ export class LlmStack extends pulumi.ComponentResource {
       gate = createBenchmarkGate(plan.benchmark, replica, measured, { ...child, dependsOn: gate });
       gates.push(gate);
     }
+    const [first] = containers;
+    if (plan.answers !== null && first !== undefined) {
+      // one replica is asked: all have the same image, model and flags
+      const asked = { ...common, container: first.name, containerId: first.id };
+      gates.push(createAnswersGate(plan.answers, asked, { ...child, dependsOn: gate }));
+    }
     const promote = new command.local.Command(
       "promote",
       {
@@ -102,7 +108,7 @@ export class LlmStack extends pulumi.ComponentResource {
         models: source,
         ...(plan.volume.hostPath === undefined ? {} : { hostPath: plan.volume.hostPath }),
         perplexityKey: plan.perplexity.key,
-        hasAnswers: false,
+        hasAnswers: plan.answers !== null,
       },
       ...plan.retained,
     ]);

@@ -9,6 +9,7 @@ import { parseProfile } from "./config/profile.ts";
 import { resolveProfile, type ResolvedProfile } from "./config/resolve-profile.ts";
 import { parseSampling } from "./config/sampling.ts";
 import { parseYamlWith } from "./config/yaml.ts";
+import { parseQuestions, type Questions } from "./gates/answers-questions.ts";
 
 /** Text of a file of the project by its path, e.g. `configs/models.yaml`; undefined where there is none. */
 export type ReadText = (path: string) => string | undefined;
@@ -19,6 +20,7 @@ export interface StackFiles {
   readonly advisories: Advisories;
   readonly protocol: BenchmarkProtocol;
   readonly corpora: Corpora;
+  readonly questions: Questions;
 }
 
 /**
@@ -52,6 +54,7 @@ export function readStackFiles(stack: string, profileId: string, read: ReadText)
     advisories: parseAdvisories(required(read, "configs/advisories.yaml")),
     protocol: parseYamlWith(benchmarkProtocolSchema, required(read, "configs/benchmark.yaml"), { file: "configs/benchmark.yaml" }),
     corpora: parseCorpora(required(read, "configs/corpora.yaml")),
+    questions: parseQuestions(required(read, "configs/answers.yaml")),
   };
 }
 

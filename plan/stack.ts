@@ -6,7 +6,15 @@ import { buildNumber } from "./config/images.ts";
 import type { Model } from "./config/models.ts";
 import type { ResolvedProfile } from "./config/resolve-profile.ts";
 import type { StackConfig } from "./config/stack-config.ts";
-import { planBenchmark, planPerplexity, type BenchmarkPlan, type PerplexityPlan } from "./gates/gate-plan.ts";
+import {
+  planAnswers,
+  planBenchmark,
+  planPerplexity,
+  type AnswersPlan,
+  type BenchmarkPlan,
+  type PerplexityPlan,
+} from "./gates/gate-plan.ts";
+import { planStatedSpeeds, type StatedSpeeds } from "./gates/stated-speeds.ts";
 import { planGateway, type GatewayPlan } from "./gateway.ts";
 import { planLlamaImage, type LlamaImagePlan } from "./llama-image.ts";
 import type { PreviewPlan } from "./memory/preview.ts";
@@ -35,6 +43,8 @@ export interface StackPlan {
   readonly evidence: { readonly volume: string; readonly labels: Readonly<Record<string, string>> };
   readonly benchmark: BenchmarkPlan;
   readonly perplexity: PerplexityPlan;
+  /** Null where the stack asks no questions. */
+  readonly answers: AnswersPlan | null;
   readonly rollout: RolloutPlan;
   /** Releases that were replaced and are kept, newest first. */
   readonly retained: readonly ReleaseRecord[];
@@ -81,7 +91,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
   const id = releaseId({ image: imageInputs, models: checksums, flags, servers: containers });
   const needs = gpus.map((ids) => needOfServer(memory.plan, ids, config.device.memoryMiB));
   const common = { stack, profile: profile.id, flags, device: { ...config.device, gpus: gpus[0] ?? [] } };
-  const { benchmark, perplexity } = config.gates;
+  const { benchmark, perplexity, answers } = config.gates;
   const protocol = scenarioSetOf(files.protocol, benchmark.scenarioSet);
   return {
     stack,
@@ -94,12 +104,13 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
     gateway: planGateway(stack, { ...config.gateway, replicas }, { base: baseImage, platform: config.device.platform }),
     serversNetwork: { name: networkName(stack, "servers"), labels: objectLabels(stack, "network") },
     evidence: { volume: volumeName(stack, "evidence"), labels: objectLabels(stack, "evidence") },
-    benchmark: planBenchmark(common, benchmark, protocol),
+    benchmark: planBenchmark(common, benchmark, protocol, statedSpeeds(benchmark.expectations, profile.id, read)),
     perplexity: planPerplexity(
       { ...common, imageInputs, family: resolved.model.family, files: models["model"] ?? [] },
       perplexity,
       files.corpora,
     ),
+    answers: answers === undefined ? null : planAnswers({ ...common, family: resolved.model.family }, answers, files.questions),
     rollout: planRollout(stack, id, config, sumNeeds(needs), protocol.readyTimeoutSec),
     retained: retainedReleases(before, id, retain),
     memory,
@@ -132,6 +143,9 @@ function planModels({ profile, model, mmproj, draft }: ResolvedProfile): Record<
 /** Path inside the container of the first file of each role. */
 const modelPaths = (models: Readonly<Record<string, readonly ModelFilePlan[]>>): Record<string, string> =>
   Object.fromEntries(Object.entries(models).map(([role, parts]) => [role, `${modelsDir}/${parts[0]?.path ?? ""}`]));
+
+const statedSpeeds = (file: string | undefined, profile: string, read: ReadText): StatedSpeeds | null =>
+  file === undefined ? null : planStatedSpeeds(file, required(read, file), profile);
 
 function advisoryIssues(stack: string, config: StackConfig, { advisories, resolved }: StackFiles): ConfigIssue[] {
   const { image, profile, flags } = resolved;

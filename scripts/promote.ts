@@ -1,9 +1,8 @@
-import type Docker from "dockerode";
-import { gateResultSchema, type GateResult } from "../plan/gates/verdict.ts";
-import { promoteInputSchema, type PromoteInput, type Promotion } from "../plan/promotion.ts";
+import { gateResultSchema } from "../plan/gates/verdict.ts";
+import { promoteInputSchema, type Promotion } from "../plan/promotion.ts";
 import type { RolloutRecord } from "../plan/rollout/records.ts";
 import { connectDocker } from "./docker/host.ts";
-import { promoteBaseline, readBenchmarkEvidence } from "./gates/baselines.ts";
+import { keepMeasurements } from "./gates/keep.ts";
 import { VolumeStore } from "./gates/volume-store.ts";
 import { describeError, log, runProgram } from "./program.ts";
 import { describeEnd } from "./rollout/recover.ts";
@@ -24,16 +23,6 @@ async function takeTraffic(rollout: Rollout): Promise<RolloutRecord> {
   }
 }
 
-/** Makes the benchmark of the release what the next one is compared with. */
-async function keepBaseline(docker: Docker, input: PromoteInput, { evidence }: GateResult, now: string): Promise<void> {
-  if (evidence === null) {
-    progress("the benchmark kept no evidence, so the baseline stays as it was");
-    return;
-  }
-  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.rollout.stack}/promote`);
-  progress(`baseline ${await promoteBaseline(store, await readBenchmarkEvidence(store, evidence), now)}`);
-}
-
 await runProgram(async (signal): Promise<Promotion> => {
   const input = promoteInputSchema.parse(JSON.parse(process.env["PROMOTE_INPUT"] ?? "null"));
   const docker = connectDocker(null);
@@ -43,7 +32,8 @@ await runProgram(async (signal): Promise<Promotion> => {
   const ended = await takeTraffic(rollout);
   await rollout.end(ended);
   const promotedAt = new Date().toISOString();
-  for (const gate of gates) if (gate.gate === "benchmark" && !gate.dryRun) await keepBaseline(docker, input, gate, promotedAt);
+  await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.rollout.stack}/promote`);
+  for (const line of await keepMeasurements(store, gates, promotedAt)) progress(line);
   progress(`release ${releaseId} takes traffic${ended.outageSec === 0 ? "" : `; requests waited ${ended.outageSec.toFixed(1)} s`}`);
   return {
     endpoint: input.gateway.url,

@@ -48,7 +48,14 @@ const rolloutSchema = z.strictObject({
 });
 
 const gatesSchema = z.strictObject({
-  benchmark: z.strictObject({ scenarioSet: z.string(), timeoutSec, dryRun, thresholds: benchmarkThresholdsSchema }),
+  benchmark: z.strictObject({
+    scenarioSet: z.string(),
+    /** Committed speeds by profile, relative to the project: a first deploy is held against them on the host that the file names. */
+    expectations: z.string().optional(),
+    timeoutSec,
+    dryRun,
+    thresholds: benchmarkThresholdsSchema,
+  }),
   perplexity: z.strictObject({
     corpus: z.string(),
     /** Tokens per chunk. */
@@ -60,7 +67,17 @@ const gatesSchema = z.strictObject({
     dryRun,
     thresholds: perplexityThresholdsSchema.prefault({}),
   }),
-  answers: z.strictObject({ dryRun, thresholds: answersThresholdsSchema.prefault({}) }).optional(),
+  answers: z
+    .strictObject({
+      /** Set of configs/answers.yaml. */
+      questions: z.string(),
+      /** Committed reference answers, relative to the project, used while the Docker host has none. */
+      reference: z.string().optional(),
+      timeoutSec,
+      dryRun,
+      thresholds: answersThresholdsSchema.prefault({}),
+    })
+    .optional(),
 });
 
 /** Risks that the operator takes on purpose; each is named in the outputs. */

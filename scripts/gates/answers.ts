@@ -3,6 +3,7 @@ import { answersInputSchema } from "../../plan/gates/gate-input.ts";
 import type { AnswersInput } from "../../plan/gates/gate-input.ts";
 import { combineVerdicts } from "../../plan/gates/verdict.ts";
 import { askAll, findAnswers, readyServer } from "./answers-reference.ts";
+import { onTrial } from "./candidate.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 
@@ -23,4 +24,4 @@ async function measure(input: AnswersInput, context: GateContext): Promise<Outco
   return { ...common, reason, comparedWith: { source: "floors", name, recordedAt: null, releaseId: null } };
 }
 
-await runGateProgram("answers", answersInputSchema, measure);
+await runGateProgram("answers", answersInputSchema, onTrial(measure));

@@ -12,7 +12,7 @@ import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
 import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
 import type { BenchmarkInput } from "../../plan/gates/gate-input.ts";
 import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
-import { logTail, waitReady } from "./candidate.ts";
+import { logTail, onTrial, waitReady } from "./candidate.ts";
 import { getJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
 import { decideStarts, findAgainst } from "./comparison.ts";
@@ -21,7 +21,6 @@ import type { GateContext, Outcome } from "./gate-program.ts";
 import { describeHost, gpuNames, shortHash } from "./host.ts";
 import { execText } from "../docker/exec.ts";
 import { writeWhole } from "../files.ts";
-import { startServer, stopServer } from "../rollout/server.ts";
 import { memoryPeakMiB } from "./memory.ts";
 import { ScenarioRun } from "./scenario-run.ts";
 import { failBlind } from "./vision.ts";
@@ -134,18 +133,4 @@ function describeStart(start: StartSample, input: BenchmarkInput): string {
   return `ready in ${(start.readyMs / 1000).toFixed(1)} s; ${values.join(", ")}`;
 }
 
-/** Starts the candidate and measures it; it goes on running only if it may take traffic. Until it does, a reboot must not bring it back. */
-async function measureCandidate(input: BenchmarkInput, context: GateContext): Promise<Outcome> {
-  const container = context.docker.getContainer(input.container);
-  let mayServe = false;
-  try {
-    await startServer(container, "no");
-    const outcome = await measure(input, context);
-    mayServe = outcome.verdict === "passed" || input.dryRun;
-    return outcome;
-  } finally {
-    if (!mayServe) await stopServer(container);
-  }
-}
-
-await runGateProgram("benchmark", benchmarkInputSchema, measureCandidate);
+await runGateProgram("benchmark", benchmarkInputSchema, onTrial(measure));

@@ -3,11 +3,34 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { z } from "zod";
 
+import { startServer, stopServer } from "../rollout/server.ts";
 import { describeServer, postJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
+import type { GateContext, Outcome } from "./gate-program.ts";
 
 const serverPort = "8080/tcp";
 const pollMs = 200;
+
+interface TrialInput {
+  readonly container: string;
+  readonly dryRun: boolean;
+}
+
+/** A measuring part that starts the candidate before it measures; it goes on running only if it may take traffic. Until it does, a reboot must not bring it back. */
+export const onTrial =
+  <I extends TrialInput>(measure: (input: I, context: GateContext) => Promise<Outcome>) =>
+  async (input: I, context: GateContext): Promise<Outcome> => {
+    const container = context.docker.getContainer(input.container);
+    let mayServe = false;
+    try {
+      await startServer(container, "no");
+      const outcome = await measure(input, context);
+      mayServe = outcome.verdict === "passed" || input.dryRun;
+      return outcome;
+    } finally {
+      if (!mayServe) await stopServer(container);
+    }
+  };
 
 /** The candidate's last log lines, for messages and evidence. */
 export async function logTail(container: Docker.Container, lines = 30): Promise<string> {

@@ -35,7 +35,7 @@ const promotion = {
 function stdoutOf(name: string): string {
   if (name.startsWith("models-")) return JSON.stringify({ id: "m", path: "p", bytes: 1, sha256, source: "volume" });
   if (name === "promote") return JSON.stringify(promotion);
-  return gateLine(name.startsWith("perplexity") ? "perplexity" : "benchmark");
+  return gateLine(name.slice(0, name.indexOf("-")));
 }
 
 const build = () =>
@@ -65,6 +65,7 @@ describe("LlmStack", () => {
         "command:local:Command models-gemma-3-270m-q4_k_m",
         "command:local:Command preflight",
         "command:local:Command promote",
+        `command:local:Command answers-${plan.releaseId}`,
         `command:local:Command benchmark-${plan.releaseId}`,
         `command:local:Command perplexity-${plan.perplexity.key}`,
         "docker:index/container:Container gateway",
@@ -126,10 +127,20 @@ describe("LlmStack", () => {
     });
   });
 
+  it("asks the container that was measured, after its benchmark", () => {
+    const answers = `answers-${plan.releaseId}`;
+    expect(environment(answers, "GATE_INPUT")).toMatchObject({
+      container: plan.servers[0]?.containerName,
+      family: "gemma-3-270m",
+      dryRun: false,
+    });
+    expect(find(answers).inputs["triggers"]).toEqual([`server-${plan.releaseId}-id`]);
+  });
+
   it("promotes with the gates' own lines", () => {
     expect(environment("promote", "PROMOTE_INPUT")).toMatchObject({
       rollout: { releaseId: plan.releaseId, strategy: "auto", devices: ["cpu"] },
-      gates: [gateLine("perplexity"), gateLine("benchmark")],
+      gates: [gateLine("perplexity"), gateLine("benchmark"), gateLine("answers")],
     });
   });
 
