@@ -1,6 +1,7 @@
 import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { baselineCommand } from "./commands/baseline.ts";
+import { driftCommand } from "./commands/drift.ts";
 import { modelsCommand } from "./commands/models.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
@@ -33,6 +34,7 @@ for (const make of [
   upCommand,
   statusCommand,
   recoverCommand,
+  driftCommand,
   modelsCommand,
   baselineCommand,
   qualityCommand,

@@ -1,0 +1,192 @@
+import { z } from "zod";
+import { scenarioSetSchema, type ScenarioSet } from "../benchmark/protocol.ts";
+import { fetchedFileSchema } from "../models/store.ts";
+import { labels } from "../names.ts";
+import { promotionSchema, type Promotion } from "../promotion.ts";
+
+/** A container that a stack's state holds. */
+export interface DeclaredContainer {
+  readonly urn: string;
+  readonly id: string;
+  readonly name: string;
+  /** Release of a server; null on the gateway. */
+  readonly release: string | null;
+  readonly image: string;
+  /** Environment, which is where a server has its flags from. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly gpus: string | null;
+  /** Resources that have to be replaced so that it passes its gates again, `promote` among them: the commands that hang on it. */
+  readonly chain: readonly string[];
+}
+
+/** A model file that a stack's state holds as fetched and checked. */
+export interface DeclaredFile {
+  readonly urn: string;
+  readonly id: string;
+  /** Path inside the volume. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly sources: readonly string[];
+  /** When its checksum was last right, milliseconds since 1970: the end of the command that fetched it. */
+  readonly verifiedAtMs: number;
+}
+
+/** An image that was built on the Docker host. */
+export interface DeclaredImage {
+  readonly urn: string;
+  readonly tag: string;
+  readonly id: string;
+}
+
+/** What a stack's state says there should be. */
+export interface Declared {
+  readonly stack: string;
+  /** Last change of the state. */
+  readonly changedAt: string;
+  readonly promotion: Promotion | null;
+  /** URN of `promote`; null before the first promotion. */
+  readonly promoteUrn: string | null;
+  readonly servers: readonly DeclaredContainer[];
+  readonly gateway: DeclaredContainer | null;
+  readonly images: readonly DeclaredImage[];
+  readonly files: readonly DeclaredFile[];
+  /** Volume or absolute host path of the models; null before there is one. */
+  readonly models: string | null;
+  readonly evidenceVolume: string | null;
+  /** Image of helper containers. */
+  readonly helperImage: string | null;
+  /** File with the servers' API key on this machine; null: they want none. */
+  readonly apiKeyFile: string | null;
+  /** What the benchmark of the promoted release asked; null where the state does not say. */
+  readonly protocol: ScenarioSet | null;
+  /** Physical names of the stack's networks by the last part of their URN (`servers`, `gateway-edge`). */
+  readonly networks: Readonly<Record<string, string>>;
+  /** Operations that an update had begun and not ended when the state was written. */
+  readonly pending: readonly string[];
+}
+
+const resourceSchema = z.object({
+  urn: z.string(),
+  type: z.string(),
+  id: z.string().optional(),
+  inputs: z.record(z.string(), z.unknown()).default({}),
+  outputs: z.record(z.string(), z.unknown()).default({}),
+  dependencies: z.array(z.string()).nullish(),
+  modified: z.string().optional(),
+  delete: z.boolean().optional(),
+});
+type Resource = z.infer<typeof resourceSchema>;
+
+const exportSchema = z.object({
+  deployment: z.object({
+    manifest: z.object({ time: z.string() }),
+    resources: z.array(resourceSchema).default([]),
+    pending_operations: z.array(z.object({ resource: z.object({ urn: z.string() }), type: z.string() })).nullish(),
+  }),
+});
+
+const commandType = "command:local:Command";
+const containerType = "docker:index/container:Container";
+const imageType = "docker:index/image:Image";
+const networkType = "docker:index/network:Network";
+const labelsSchema = z.array(z.object({ label: z.string(), value: z.string() })).default([]);
+const modelInputSchema = z.object({
+  file: z.object({ sources: z.array(z.string()) }),
+  volume: z.object({ source: z.string() }),
+});
+const promoteInputSchema = z.object({ evidenceVolume: z.string(), helperImage: z.string() });
+const gateInputSchema = z.object({ apiKeyFile: z.string().nullish(), protocol: scenarioSetSchema.nullish() });
+
+/** The last part of a URN, e.g. `promote`. */
+export const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
+
+/**
+ * What a stack declares, from `pulumi stack export`. A resource that waits for its deletion is left out.
+ * @throws {z.ZodError} if it is not an exported state of this project
+ */
+export function parseDeclared(stack: string, text: string): Declared {
+  const { deployment } = exportSchema.parse(JSON.parse(text));
+  const resources = deployment.resources.filter((resource) => resource.delete !== true);
+  const promote = resources.find(({ type, urn }) => type === commandType && nameOf(urn) === "promote");
+  const promoteInput = readInput(promote, "PROMOTE_INPUT", promoteInputSchema);
+  const containers = resources
+    .filter(({ type }) => type === containerType)
+    .map((resource) => ({ role: labelsOf(resource)[labels.role], container: toContainer(resource, resources) }));
+  const fetches = resources.flatMap((resource) => toFile(resource));
+  const line = promote?.outputs["stdout"];
+  const promotion = typeof line === "string" && line !== "" ? promotionSchema.parse(JSON.parse(line)) : null;
+  const gate = resources.find(({ urn }) => nameOf(urn) === `benchmark-${promotion?.releaseId ?? ""}`);
+  const gateInput = readInput(gate, "GATE_INPUT", gateInputSchema);
+  return {
+    stack,
+    changedAt: deployment.manifest.time,
+    promotion,
+    promoteUrn: promote?.urn ?? null,
+    servers: containers.flatMap(({ role, container }) => (role === "server" ? [container] : [])),
+    gateway: containers.find(({ role }) => role === "gateway")?.container ?? null,
+    images: resources.filter(({ type }) => type === imageType).map(toImage),
+    files: fetches.map(({ file }) => file),
+    models: fetches[0]?.volume ?? null,
+    evidenceVolume: promoteInput?.evidenceVolume ?? null,
+    helperImage: promoteInput?.helperImage ?? null,
+    apiKeyFile: gateInput?.apiKeyFile ?? null,
+    protocol: gateInput?.protocol ?? null,
+    networks: Object.fromEntries(
+      resources.filter(({ type }) => type === networkType).map(({ urn, outputs }) => [nameOf(urn), String(outputs["name"])]),
+    ),
+    pending: (deployment.pending_operations ?? []).map(({ resource, type }) => `${type} ${nameOf(resource.urn)}`),
+  };
+}
+
+const labelsOf = ({ outputs }: Resource): Readonly<Record<string, string | undefined>> =>
+  Object.fromEntries(labelsSchema.parse(outputs["labels"] ?? []).map(({ label, value }) => [label, value]));
+
+function toContainer(resource: Resource, all: readonly Resource[]): DeclaredContainer {
+  const { urn, id, outputs } = resource;
+  const envs = z.array(z.string()).parse(outputs["envs"] ?? []);
+  return {
+    urn,
+    id: id ?? "",
+    name: String(outputs["name"]),
+    release: labelsOf(resource)[labels.release] ?? null,
+    image: String(outputs["image"]),
+    environment: Object.fromEntries(envs.map((env) => [env.slice(0, env.indexOf("=")), env.slice(env.indexOf("=") + 1)])),
+    gpus: typeof outputs["gpus"] === "string" && outputs["gpus"] !== "" ? outputs["gpus"] : null,
+    chain: commandsAfter(urn, all),
+  };
+}
+
+/**
+ * Commands that depend on a resource, directly or through others, but for the perplexity gate: it measures image and model file in a container of its own,
+ * and a server that was stopped is no reason to do that again. A state lists what is depended on first.
+ */
+function commandsAfter(urn: string, all: readonly Resource[]): string[] {
+  const after = new Set([urn]);
+  for (const { urn: own, dependencies } of all) if (dependencies?.some((dependency) => after.has(dependency)) === true) after.add(own);
+  return all
+    .filter(({ type, urn: own }) => type === commandType && after.has(own) && !nameOf(own).startsWith("perplexity-"))
+    .map(({ urn: own }) => own);
+}
+
+const toImage = ({ urn, outputs }: Resource): DeclaredImage => ({
+  urn,
+  tag: String(outputs["imageName"]),
+  id: String(outputs["repoDigest"]),
+});
+
+function toFile(resource: Resource): { file: DeclaredFile; volume: string }[] {
+  const input = resource.type === commandType ? readInput(resource, "MODEL_INPUT", modelInputSchema) : undefined;
+  const line = resource.outputs["stdout"];
+  if (input === undefined || typeof line !== "string") return [];
+  const { id, path, bytes, sha256 } = fetchedFileSchema.parse(JSON.parse(line));
+  const verifiedAtMs = resource.modified === undefined ? 0 : Date.parse(resource.modified);
+  return [{ file: { urn: resource.urn, id, path, bytes, sha256, sources: input.file.sources, verifiedAtMs }, volume: input.volume.source }];
+}
+
+/** The JSON that a command was given in a variable; undefined where there is no such command or variable. */
+function readInput<T>(resource: Resource | undefined, variable: string, schema: z.ZodType<T>): T | undefined {
+  const environment = z.record(z.string(), z.unknown()).safeParse(resource?.outputs["environment"]).data;
+  const text = environment?.[variable];
+  return typeof text === "string" ? schema.parse(JSON.parse(text)) : undefined;
+}

@@ -1,0 +1,40 @@
+import type Docker from "dockerode";
+import type { DeclaredContainer } from "../../plan/drift/declared.ts";
+import type { GatewaySeen } from "../../plan/drift/observation.ts";
+import { upstreamHeader } from "../../plan/gateway.ts";
+import { describeError } from "../program.ts";
+import { GatewayControl } from "../rollout/gateway.ts";
+
+/** Longest wait for an answer through the gateway that needs no generation, milliseconds. */
+const routeMs = 10_000;
+
+/** Where a gateway points, and who answers through it. */
+export async function askGateway(
+  docker: Docker,
+  gateway: DeclaredContainer,
+  endpoint: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<GatewaySeen> {
+  const [pointer, route] = await Promise.all([readPointer(docker, gateway), followRoute(endpoint, headers)]);
+  return { ...pointer, route };
+}
+
+async function readPointer(docker: Docker, { name }: DeclaredContainer): Promise<Omit<GatewaySeen, "route">> {
+  try {
+    return { ...(await new GatewayControl(docker, name).state()), isReadable: true };
+  } catch {
+    return { active: null, heldSinceMs: null, isReadable: false };
+  }
+}
+
+/** A request that costs the server nothing: which model it has. */
+async function followRoute(endpoint: string, headers: Readonly<Record<string, string>>): Promise<GatewaySeen["route"]> {
+  try {
+    const response = await fetch(`${endpoint}/v1/models`, { headers, signal: AbortSignal.timeout(routeMs) });
+    await response.body?.cancel();
+    const upstream = response.headers.get(upstreamHeader);
+    return { upstream, problem: response.ok ? null : `status ${response.status}` };
+  } catch (error) {
+    return { upstream: null, problem: describeError(error) };
+  }
+}
