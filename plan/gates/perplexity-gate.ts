@@ -20,7 +20,8 @@ const runningEntry = /^\[(\d+)\](\d+\.\d+)$/;
 const finalLine = /Final estimate: PPL = (\S+) \+\/- (\S+)\s*$/;
 
 function positiveNumber(text: string, line: string): number {
-  if (!/^\d+(\.\d+)?$/.test(text) || Number(text) <= 0)
+  // digits enough for infinity are digits too
+  if (!/^\d+(\.\d+)?$/.test(text) || Number(text) <= 0 || !Number.isFinite(Number(text)))
     throw new UnreadableOutput(
       `llama-perplexity: got ${JSON.stringify(text)}, expected a positive decimal number, in line: ${line.trim()}`,
     );
