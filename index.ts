@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { LlmStack } from "./components/llm-stack.ts";
+import { readUpstreamDistances } from "./components/upstream-distance.ts";
 import { ConfigError } from "./plan/config/errors.ts";
 import { parseStackConfig } from "./plan/config/stack-config.ts";
 import { formatGateResult } from "./plan/gates/format.ts";
@@ -39,8 +40,10 @@ function planThisStack(before: readonly ReleaseRecord[]): StackPlan {
 const plan = planThisStack(await releasesBefore());
 for (const line of plan.warnings) await pulumi.log.warn(line);
 if (pulumi.runtime.isDryRun() && plan.warnings.length === 0) await pulumi.log.info(plan.memory.lines.join("\n"));
+const distances = readUpstreamDistances(pulumi.runtime.isDryRun() ? plan.pinnedImages : []);
 const provider = new docker.Provider("docker", {}, { version: dockerProviderVersion });
 const stack = new LlmStack("llm", { plan }, { providers: [provider] });
+for (const line of await distances) await pulumi.log.info(line); // asked while the resources were registered
 
 export const endpoint = stack.endpoint;
 export const activeRelease = stack.promotion.releaseId;

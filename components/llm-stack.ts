@@ -39,9 +39,11 @@ export class LlmStack extends pulumi.ComponentResource {
       child,
     );
     const checked = { ...child, dependsOn: preflight }; // no value flows from it: it only has to come first
-    const bases = this.#pullBases([baseImage, ...Object.values(plan.image.bases)], checked);
+    const images = [plan.image, ...plan.furtherImages.map((further) => further.plan)];
+    const bases = this.#pullBases([baseImage, ...images.flatMap((each) => Object.values(each.bases))], checked);
     const helperImage = bases(baseImage);
     const image = new LlamaImage("llama-image", { plan: plan.image, baseId: bases }, child);
+    for (const further of plan.furtherImages) new LlamaImage(`llama-image-${further.name}`, { plan: further.plan, baseId: bases }, child);
     const models = new ModelVolume("models", { volume: plan.volume, files: plan.files, helperImageId: helperImage }, checked);
     const network = new docker.Network(
       "servers",

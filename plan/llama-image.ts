@@ -1,4 +1,5 @@
-import type { ImageConfig } from "./config/images.ts";
+import { ConfigError, oneOf, quote } from "./config/errors.ts";
+import type { ImageConfig, Images } from "./config/images.ts";
 import { llamaImageTag } from "./names.ts";
 
 /** Build of one llama.cpp image. */
@@ -33,4 +34,33 @@ export function planLlamaImage(name: string, image: ImageConfig, platform: strin
     },
     bases: { BUILD_BASE: image.baseImages.build, RUNTIME_BASE: image.baseImages.runtime },
   };
+}
+
+/** An image that a stack builds although its release doesn't run from it. */
+export interface FurtherImage {
+  /** Name in `configs/images.yaml`. */
+  readonly name: string;
+  readonly config: ImageConfig;
+  readonly plan: LlamaImagePlan;
+}
+
+/**
+ * The builds of the images that a stack asks for by name, without the one that its profile runs from: that one is built anyway.
+ * @throws {ConfigError} naming each that `configs/images.yaml` has not
+ */
+export function planFurtherImages(
+  names: readonly string[],
+  images: Images,
+  { profileImage, platform, file }: { readonly profileImage: string; readonly platform: string; readonly file: string },
+): FurtherImage[] {
+  const issues = names.flatMap((name, index) =>
+    Object.hasOwn(images, name)
+      ? []
+      : [{ file, path: `images.${index}`, got: quote(name), allowed: oneOf(Object.keys(images)), fix: "configs/images.yaml has them" }],
+  );
+  if (issues.length > 0) throw new ConfigError(issues);
+  return [...new Set(names)].flatMap((name) => {
+    const config = images[name];
+    return config === undefined || name === profileImage ? [] : [{ name, config, plan: planLlamaImage(name, config, platform) }];
+  });
 }

@@ -3,7 +3,7 @@ import { capabilitiesPath, parseCapabilities } from "./config/capabilities.ts";
 import { parseCorpora, type Corpora } from "./config/corpora.ts";
 import { parseAdvisories, type Advisories } from "./config/advisories.ts";
 import { ConfigError, quote } from "./config/errors.ts";
-import { parseImages } from "./config/images.ts";
+import { parseImages, type Images } from "./config/images.ts";
 import { parseModels } from "./config/models.ts";
 import { parseProfile } from "./config/profile.ts";
 import { resolveProfile, type ResolvedProfile } from "./config/resolve-profile.ts";
@@ -17,6 +17,7 @@ export type ReadText = (path: string) => string | undefined;
 /** Everything that a stack's configuration refers to, parsed. */
 export interface StackFiles {
   readonly resolved: ResolvedProfile;
+  readonly images: Images;
   readonly advisories: Advisories;
   readonly protocol: BenchmarkProtocol;
   readonly corpora: Corpora;
@@ -51,6 +52,7 @@ export function readStackFiles(stack: string, profileId: string, read: ReadText)
   };
   return {
     resolved: resolveProfile(profile, surroundings, profileFile),
+    images,
     advisories: parseAdvisories(required(read, "configs/advisories.yaml")),
     protocol: parseYamlWith(benchmarkProtocolSchema, required(read, "configs/benchmark.yaml"), { file: "configs/benchmark.yaml" }),
     corpora: parseCorpora(required(read, "configs/corpora.yaml")),

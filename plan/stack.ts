@@ -16,7 +16,7 @@ import {
 } from "./gates/gate-plan.ts";
 import { planStatedSpeeds, type StatedSpeeds } from "./gates/stated-speeds.ts";
 import { planGateway, type GatewayPlan } from "./gateway.ts";
-import { planLlamaImage, type LlamaImagePlan } from "./llama-image.ts";
+import { planFurtherImages, planLlamaImage, type FurtherImage, type LlamaImagePlan } from "./llama-image.ts";
 import type { PreviewPlan } from "./memory/preview.ts";
 import { planStackMemory } from "./memory/stack.ts";
 import { planModelFiles, planVolume, type ModelFilePlan, type VolumePlan } from "./models/store.ts";
@@ -34,6 +34,10 @@ export interface StackPlan {
   readonly profile: string;
   readonly releaseId: string;
   readonly image: LlamaImagePlan;
+  /** Built too, and used by nothing of this stack. */
+  readonly furtherImages: readonly FurtherImage[];
+  /** Names of its images that are built from source at a pin, which a preview compares with upstream. */
+  readonly pinnedImages: readonly string[];
   readonly volume: VolumePlan;
   readonly files: readonly ModelFilePlan[];
   /** The release's servers, one per replica. */
@@ -56,7 +60,11 @@ export interface StackPlan {
     readonly stack: string;
     readonly bind: string;
     readonly port: number;
-    readonly room: { readonly image: string; readonly imageBytes: number; readonly volume: string | null; readonly modelBytes: number };
+    readonly room: {
+      readonly images: readonly { readonly tag: string; readonly bytes: number }[];
+      readonly volume: string | null;
+      readonly modelBytes: number;
+    };
   };
 }
 
@@ -78,7 +86,11 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
   const issues = [...advisoryIssues(stack, config, files), ...memoryIssues(stack, config, memory)];
   if (issues.length > 0) throw new ConfigError(issues);
   const { profile, image } = resolved;
-  const imagePlan = planLlamaImage(profile.image, image, config.device.platform);
+  const { platform } = config.device;
+  const imagePlan = planLlamaImage(profile.image, image, platform);
+  const asked = { profileImage: profile.image, platform, file: `Pulumi.${stack}.yaml` };
+  const furtherImages = planFurtherImages(config.images, files.images, asked);
+  const built = [{ name: profile.image, config: image, plan: imagePlan }, ...furtherImages];
   const volume = planVolume(stack, config.models.path);
   const models = planModels(resolved);
   const all = Object.values(models).flat();
@@ -98,6 +110,8 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
     profile: profile.id,
     releaseId: id,
     image: imagePlan,
+    furtherImages,
+    pinnedImages: built.filter(({ config }) => config.kind === "source").map(({ name }) => name),
     volume,
     files: all,
     servers: containers.map((container, replica) => planServer(stack, id, replica, container, needs[replica] ?? null)),
@@ -120,8 +134,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
       bind: config.gateway.bind,
       port: config.gateway.port,
       room: {
-        image: imagePlan.tag,
-        imageBytes: imageBytes[image.backend],
+        images: built.map(({ config, plan }) => ({ tag: plan.tag, bytes: imageBytes[config.backend] })),
         volume: volume.hostPath === undefined ? volume.source : null,
         modelBytes: bytesOf(all),
       },

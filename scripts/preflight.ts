@@ -12,7 +12,11 @@ const preflightInputSchema = z.strictObject({
   bind: z.string(),
   port: z.number().int(),
   /** What takes room on the Docker host, and how much; what is there already takes none. No volume: the models lie in a folder elsewhere. */
-  room: z.strictObject({ image: z.string(), imageBytes: z.number(), volume: z.string().nullable(), modelBytes: z.number() }),
+  room: z.strictObject({
+    images: z.array(z.strictObject({ tag: z.string(), bytes: z.number() })),
+    volume: z.string().nullable(),
+    modelBytes: z.number(),
+  }),
 });
 type PreflightInput = z.infer<typeof preflightInputSchema>;
 
@@ -58,9 +62,9 @@ async function checkName(docker: Docker, stack: string): Promise<void> {
 
 /** @throws {Error} if the Docker host's disk has too little room; a remote host's can't be looked at from here */
 async function checkSpace(docker: Docker, root: string, { room }: PreflightInput): Promise<number> {
-  const image = await exists(docker.getImage(room.image));
   const volume = room.volume === null || (await exists(docker.getVolume(room.volume)));
-  const bytesNeeded = (image ? 0 : room.imageBytes) + (volume ? 0 : room.modelBytes); // what lacks a file checks its own room when it fetches
+  const missing = await Promise.all(room.images.map(async ({ tag, bytes }) => ((await exists(docker.getImage(tag))) ? 0 : bytes)));
+  const bytesNeeded = missing.reduce((sum, bytes) => sum + bytes, volume ? 0 : room.modelBytes); // what lacks a file checks its own room when it fetches
   const disk = await statfs(root).catch(() => undefined);
   if (disk === undefined) {
     log(`preflight: ${root} is not on this machine, so its free space was not looked at`);

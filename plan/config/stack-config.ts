@@ -95,6 +95,8 @@ const acceptSchema = z.strictObject({
 export const stackConfigSchema = z
   .strictObject({
     profile: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "a profile id, as in configs/llama-cpp-<id>.env"),
+    /** Images of configs/images.yaml that `up` builds beside the profile's own, so that another profile finds its image ready. */
+    images: z.array(z.string()).default([]),
     gateway: gatewaySchema.prefault({}),
     models: z.strictObject({ path: hostPath.optional() }).prefault({}),
     device: deviceSchema,

@@ -38,8 +38,8 @@ function stdoutOf(name: string): string {
   return gateLine(name.slice(0, name.indexOf("-")));
 }
 
-const build = () =>
-  record(() => new LlmStack("llm", { plan }), {
+const build = (planned = plan) =>
+  record(() => new LlmStack("llm", { plan: planned }), {
     "command:local:Command": (name) => ({ stdout: stdoutOf(name) }),
     "docker:index/image:Image": (name) => ({ repoDigest: `sha256:${name}` }),
     "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:base" }),
@@ -85,6 +85,21 @@ describe("LlmStack", () => {
         "llm-server:stack:LlmStack llm",
       ].sort(),
     );
+  });
+
+  it("builds the images that it is asked for beside its own, and runs from none of them", async () => {
+    const two = planDev((config) => ({ ...config, images: ["latest"] }), "test");
+    const { resources: all } = await build(two);
+    const added = all
+      .filter(({ name }) => !resources.some((resource) => resource.name === name))
+      .map(({ type, name }) => `${type} ${name}`);
+    expect(added.sort()).toEqual([
+      "docker:index/image:Image llama-image-latest",
+      "docker:index/remoteImage:RemoteImage base-nvidia/cuda:12.8.1-devel-ubuntu24.04",
+      "docker:index/remoteImage:RemoteImage base-nvidia/cuda:12.8.1-runtime-ubuntu24.04",
+      "llm-server:images:LlamaImage llama-image-latest",
+    ]);
+    expect(all.find(({ name, custom }) => name === `server-${two.releaseId}` && custom)?.inputs["image"]).toBe("sha256:llama-image");
   });
 
   it("hardens every container, and publishes the gateway on loopback only", () => {

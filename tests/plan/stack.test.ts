@@ -25,7 +25,7 @@ describe("parseStackConfig", () => {
     expect(messageOf(() => parseStackConfig("dev", wrong)).split("\n")).toEqual([
       'Pulumi.dev.yaml: gateway.bind: got "0.0.0.0", expected 127.0.0.1 or ::1 (other addresses need an API key and TLS, which the gateway does not have); write an allowed value',
       'Pulumi.dev.yaml: gateway.port: got "http", expected a number; write an allowed value',
-      "Pulumi.dev.yaml: profil: got an unknown key, expected keys profile, gateway, models, device, rollout, gates, accept; did you mean profile? else remove it",
+      "Pulumi.dev.yaml: profil: got an unknown key, expected keys profile, images, gateway, models, device, rollout, gates, accept; did you mean profile? else remove it",
     ]);
   });
 
