@@ -65,7 +65,7 @@ function equalLeading(reference: readonly AnswerPosition[], candidate: readonly 
 export function decideAnswers(
   reference: readonly (readonly AnswerPosition[])[],
   candidate: readonly (readonly AnswerPosition[])[],
-  thresholds: AnswersThresholds,
+  thresholds: Omit<AnswersThresholds, "quantMaxDivergenceNats">,
 ): MetricVerdict[] {
   if (reference.length !== candidate.length || reference.some((answer, index) => answer.length !== candidate[index]?.length))
     throw new RangeError("answers: got other prompts or lengths than the reference has");

@@ -64,7 +64,9 @@ export const answersThresholdsSchema = z.strictObject({
   minEqualTokensPercent: z.number().min(0).max(100).default(50),
   /** Least accepted share of equal tokens on positions reached with the same text before them. */
   minTopTokenAgreementPercent: z.number().min(0).max(100).default(90),
-  /** Largest accepted Kullback-Leibler divergence from the reference, mean over compared positions, in nats. */
-  maxDivergenceNats: z.number().positive().default(0.1),
+  /** Largest accepted Kullback-Leibler divergence from a reference of the very same model file, mean over compared positions, in nats. */
+  maxDivergenceNats: z.number().positive().default(0.02),
+  /** The same where the reference is of another file of the family, another quant, or it is not known of which. */
+  quantMaxDivergenceNats: z.number().positive().default(0.1),
 });
 export type AnswersThresholds = z.infer<typeof answersThresholdsSchema>;

@@ -44,20 +44,17 @@ export class Deployment implements AsyncDisposable {
   }
 
   static async create(candidate: Candidate, evidenceVolume: string): Promise<Deployment> {
-    const plan = planDev(candidate.change);
+    const plan = planDev(candidate.change, "bench-gates");
     const [server] = plan.servers;
     if (server === undefined) throw new Error("the dev stack has no server");
     const { envs, memoryMiB, cpus } = server.container;
-    const model = `${modelsDir}/${candidate.model ?? goodModel}`;
+    const own = Object.fromEntries(envs.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]));
+    const env = { ...own, LLAMA_ARG_MODEL: `${modelsDir}/${candidate.model ?? goodModel}`, ...candidate.env };
     const container = await docker.createContainer({
       name: `llm-server-bench-gates-${randomUUID().slice(0, 8)}`,
       Image: testImage,
       User: containerUser,
-      Env: [
-        ...envs.filter((text) => !text.startsWith("LLAMA_ARG_MODEL=")),
-        `LLAMA_ARG_MODEL=${model}`,
-        ...Object.entries(candidate.env ?? {}).map(([name, value]) => `${name}=${value}`),
-      ],
+      Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
       Labels: { "llm-server.test": "bench-gates" },
       HostConfig: {
         Binds: [`${testModels()}:${modelsDir}:ro`],
@@ -83,6 +80,7 @@ export class Deployment implements AsyncDisposable {
       modelSha256: modelSha256(file),
       helperImage: testImage,
       evidenceVolume: this.#evidenceVolume,
+      rollout: null,
     };
     const serving = gate === "perplexity" ? { modelVolume: testModels(), modelPath: file } : { container: this.#container.id };
     const { stdout, stderr } = await execa(process.execPath, [`scripts/gates/${gate}.ts`], {
@@ -102,6 +100,10 @@ export class Deployment implements AsyncDisposable {
   perplexity(): Promise<GateResult> {
     const { input, corpus } = this.plan.perplexity;
     return this.gate("perplexity", { ...input, corpus });
+  }
+
+  answers(): Promise<GateResult> {
+    return this.gate("answers", { ...this.plan.answers });
   }
 
   /** The evidence volume, for promotion. */

@@ -9,8 +9,8 @@ import { Deployment } from "./deployment.ts";
 
 /**
  * The gates on real servers: `node tests/bench/gates/real-servers.ts identical [deployments=20] [evidence volume]` deploys one and the same release again and
- * again, and `… worse [evidence volume]` three that are truly worse. The volume keeps the baseline, so that both can share one and go on later.
- * Exit code 1 if an identical release failed, or a worse one did not.
+ * again, `… worse [evidence volume]` three that are truly worse, and `… answers [evidence volume]` releases that say the same and others that don't. The
+ * volume keeps baseline and reference, so that all can share one and go on later. Exit code 1 if a release got another verdict than it deserves.
  */
 const [mode, ...rest] = process.argv.slice(2);
 
@@ -73,12 +73,43 @@ async function reject(volume: string): Promise<boolean> {
   return isRejected;
 }
 
+/** Releases that say the same as the dev release, and some that are broken; `isSame` is what the answers gate has to find. */
+const speakers: readonly { name: string; candidate: Candidate; isSame: boolean }[] = [
+  { name: "the reference", candidate: {}, isSame: true },
+  { name: "the same again", candidate: {}, isSame: true },
+  { name: "the same once more", candidate: {}, isSame: true },
+  { name: "context 8192", candidate: { env: { LLAMA_ARG_CTX_SIZE: "8192" } }, isSame: true },
+  { name: "one thread", candidate: { env: { LLAMA_ARG_THREADS: "1" } }, isSame: true },
+  { name: "ubatch 128", candidate: { env: { LLAMA_ARG_UBATCH: "128" } }, isSame: true },
+  { name: "unified cache, four slots", candidate: { env: { LLAMA_ARG_KV_UNIFIED: "on", LLAMA_ARG_N_PARALLEL: "4" } }, isSame: true },
+  { name: "no flash attention", candidate: { env: { LLAMA_ARG_FLASH_ATTN: "off" } }, isSame: true },
+  { name: "q8_0 cache", candidate: { env: { LLAMA_ARG_CACHE_TYPE_K: "q8_0", LLAMA_ARG_CACHE_TYPE_V: "q8_0" } }, isSame: true },
+  { name: "requantised to Q2_K", candidate: { model: badModel }, isSame: false },
+  { name: "positions stretched four times", candidate: { env: { LLAMA_ARG_ROPE_FREQ_SCALE: "0.25" } }, isSame: false },
+];
+
+async function converse(volume: string): Promise<boolean> {
+  let isRight = true;
+  for (const { name, candidate, isSame } of speakers) {
+    await using deployment = await Deployment.create(candidate, volume);
+    const result = await deployment.answers();
+    report(`${name}, compared with ${result.comparedWith?.source ?? "nothing"}`, result);
+    await using store = await deployment.store();
+    if (isSame) await keepMeasurements(store, [result], new Date().toISOString());
+    isRight &&= result.verdict === (isSame ? "passed" : "failed");
+  }
+  return isRight;
+}
+
 const defaultVolume = "llm-server-bench-gates";
 const isFine =
   mode === "identical"
     ? await identical(Number(rest[0] ?? 20), rest[1] ?? defaultVolume)
     : mode === "worse"
       ? await reject(rest[0] ?? defaultVolume)
-      : undefined;
-if (isFine === undefined) process.stderr.write("usage: real-servers.ts identical [deployments] [volume] | worse [volume]\n");
+      : mode === "answers"
+        ? await converse(rest[0] ?? defaultVolume)
+        : undefined;
+if (isFine === undefined)
+  process.stderr.write("usage: real-servers.ts identical [deployments] [volume] | worse [volume] | answers [volume]\n");
 process.exitCode = isFine === undefined ? 3 : isFine ? 0 : 1;
