@@ -16,7 +16,7 @@ export function findFiles(one: Case): Finding[] {
 function content(file: DeclaredFile, seen: FileSeen, one: Case): Finding[] | undefined {
   const { stat, sha256 } = seen;
   const refetch: Action = { do: "fetch", path: file.path, setAside: stat !== null, urns: [file.urn] };
-  const canFetch = file.sources.length > 0;
+  const canFetch = seen.hasSource;
   const restart =
     stat === null
       ? []
@@ -28,7 +28,7 @@ function content(file: DeclaredFile, seen: FileSeen, one: Case): Finding[] | und
     expected: `${showBytes(file.bytes)}, sha256 ${short(file.sha256)}`,
     fix: canFetch
       ? redeployCommand(one.declared.stack)
-      : `it has no source: put ${posix.basename(file.path)} (sha256 ${file.sha256}) back, or name a source in configs/models.yaml`,
+      : `none of its sources is there: put ${posix.basename(file.path)} (sha256 ${file.sha256}) into the top folder of the volume, or name another source in configs/models.yaml`,
     actions: canFetch ? [refetch, ...restart] : [],
   };
   const broken =

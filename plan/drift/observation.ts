@@ -100,6 +100,8 @@ export interface FileSeen {
   readonly sha256: string | null;
   /** Why it was not asked for although its metadata changed; null as a rule. */
   readonly unchecked: string | null;
+  /** Whether there is somewhere to fetch it from, as far as can be told without fetching: a source that is a file of this machine has to be there. */
+  readonly hasSource: boolean;
 }
 
 export interface GatewaySeen {

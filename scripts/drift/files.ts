@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import type Docker from "dockerode";
+import { parseModelSource } from "../../plan/config/models.ts";
 import type { Declared, DeclaredFile } from "../../plan/drift/declared.ts";
 import { isTouched, needsHash, type HashPolicy, type VerifiedFile } from "../../plan/drift/hashing.ts";
 import type { FileSeen, FileStat } from "../../plan/drift/observation.ts";
@@ -76,8 +78,9 @@ async function lookAt(
   const path = posix.join(storeDir, file.path);
   const looked = await helper?.run(["stat", "-L", "-c", statFormat, path]);
   const stat = parseStat(looked?.code === 0 ? looked.stdout.toString("utf8") : undefined);
+  const hasSource = await canBeFetched(helper, file);
   if (helper === undefined || stat === null)
-    return { seen: { path: file.path, stat, sha256: null, unchecked: null }, reason: null, verified: undefined };
+    return { seen: { path: file.path, stat, sha256: null, unchecked: null, hasSource }, reason: null, verified: undefined };
   const nowMs = Date.now();
   const reason = needsHash(file, stat, last, policy, nowMs);
   const sha256 = reason === null ? null : (await helper.read(["sha256sum", path])).slice(0, 64);
@@ -91,7 +94,14 @@ async function lookAt(
   const verified = isWorthKeeping
     ? { sha256: file.sha256, stat, verifiedAtMs: isRight ? nowMs : Math.max(known, file.verifiedAtMs) }
     : undefined;
-  return { seen: { path: file.path, stat, sha256, unchecked }, reason, verified };
+  return { seen: { path: file.path, stat, sha256, unchecked, hasSource }, reason, verified };
+}
+
+/** Whether one of a file's sources is worth a try: an address always is, a file has to be there; so is a file of that name in the volume's top folder. */
+async function canBeFetched(helper: Helper | undefined, { sources, path }: DeclaredFile): Promise<boolean> {
+  const parsed = sources.map((text) => parseModelSource(text));
+  if (parsed.some((source) => source !== undefined && (source.kind !== "file" || existsSync(source.path)))) return true;
+  return (await helper?.run(["test", "-e", posix.join(storeDir, posix.basename(path))]))?.code === 0;
 }
 
 /** The files as a running server's own container has them; undefined where nothing can be run in it. */

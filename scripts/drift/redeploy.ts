@@ -13,10 +13,12 @@ import { readPulumi } from "../pulumi.ts";
 import { describeLock, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "../rollout/lock.ts";
 import { livenessOf, thisProcess } from "../rollout/owner.ts";
 import { recoverRollout } from "../rollout/recover.ts";
-import { stopServer } from "../rollout/server.ts";
 
 /** Times for what a recovery has to wait for: the longest load of a big model, and a drain that interrupts nobody. */
 const recoverTimes = { readyTimeoutSec: 900, drainSec: 120 };
+
+/** Seconds that a server has to end by itself: what is stopped here answers nobody, so there is little to wait for. */
+const stopSec = 5;
 
 const progress = (line: string): void => log(`redeploy: ${line}`);
 
@@ -150,7 +152,7 @@ async function setFilesAside(docker: Docker, { models, helperImage, stack }: Dec
 async function runRound(docker: Docker, stack: string, { stops, removes, replaces }: Round): Promise<void> {
   for (const { container, id } of stops) {
     progress(`stopping ${container}`);
-    await unlessGone(stopServer(docker.getContainer(id)));
+    await unlessGone(docker.getContainer(id).stop({ t: stopSec }));
   }
   for (const { container, id } of removes) {
     progress(`removing ${container}`);
@@ -184,6 +186,6 @@ async function unlessGone(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {
-    if (dockerStatus(error) !== 404) throw error;
+    if (dockerStatus(error) !== 404 && dockerStatus(error) !== 304) throw error; // 304: it is stopped already
   }
 }

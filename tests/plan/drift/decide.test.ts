@@ -68,8 +68,12 @@ describe("a model file", () => {
 describe("a redeployment", () => {
   const bad = { ...stat, bytes: 10 };
   const truncated = {
-    files: [{ path, stat: bad, inServers: [{ server: serverName, stat: bad, mapped: ["7"] }], sha256: null, unchecked: null }],
+    files: [
+      { path, stat: bad, inServers: [{ server: serverName, stat: bad, mapped: ["7"] }], sha256: null, unchecked: null, hasSource: true },
+    ],
   };
+
+  const lost = { files: truncated.files.map((file) => ({ ...file, hasSource: false })) };
 
   it("has nothing to do where nothing was found", () => {
     expect(planRedeploy([])).toEqual({ unlocks: false, recovers: false, tags: [], setAside: [], supplies: null, serving: null, left: [] });
@@ -86,19 +90,17 @@ describe("a redeployment", () => {
   });
 
   it("touches nothing that serves where the model file has no source, and says so", () => {
-    const findings = find({ ...truncated, ...withServer({ status: "exited" }) }, { files: [{ ...declared.files[0]!, sources: [] }] });
+    const findings = find({ ...lost, ...withServer({ status: "exited" }) });
     const plan = planRedeploy(findings);
     expect(plan).toMatchObject({ setAside: [], supplies: null, serving: null });
     expect(plan.left.map(({ finding, reason }) => `${finding.kind}: ${reason}`)).toEqual([
       "server-stopped: a model file can't be brought back, so nothing that serves is touched",
-      expect.stringMatching(/^model-truncated: it has no source: put gemma\.gguf .* back/) as string,
+      expect.stringMatching(/^model-truncated: none of its sources is there: put gemma\.gguf .* into the top folder/) as string,
     ]);
   });
 
   it("still puts a tag right then", () => {
-    const plan = planRedeploy(
-      find({ ...truncated, images: [{ ...healthy.images[0]!, taggedId: null }] }, { files: [{ ...declared.files[0]!, sources: [] }] }),
-    );
+    const plan = planRedeploy(find({ ...lost, images: [{ ...healthy.images[0]!, taggedId: null }] }));
     expect(plan.tags).toHaveLength(1);
     expect(plan.serving).toBeNull();
   });

@@ -106,7 +106,7 @@ export const healthy: Observation = {
   servers: [answering],
   gateway: { active: release, heldSinceMs: null, isReadable: true, route: { upstream: `${serverName}:8080`, problem: null } },
   images: [{ tag: "llm-server/llama-cpp:debian", taggedId: "sha256:llama", isThere: true }],
-  files: [{ path, stat, inServers: [{ server: serverName, stat, mapped: ["7"] }], sha256: null, unchecked: null }],
+  files: [{ path, stat, inServers: [{ server: serverName, stat, mapped: ["7"] }], sha256: null, unchecked: null, hasSource: true }],
   remembered: { build: "b11669-Debian", contextTokens: 2048, answer: null },
 };
 
