@@ -16,6 +16,8 @@ export const labels = {
   release: "llm-server.release",
   /** Planned memory of a server by device, as JSON; on servers only. */
   memory: "llm-server.memory",
+  /** Process that made a short-lived container, as JSON, so that one that was killed in between is seen to be gone; on helpers only. */
+  process: "llm-server.process",
   /** Device that a lock is for; on locks only. */
   device: "llm-server.device",
   /** Record of who holds a lock, as JSON; on locks only. */

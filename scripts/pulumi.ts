@@ -8,7 +8,7 @@ import { log } from "./program.ts";
 /** The part of an exported state that is read here. */
 const stateSchema = z.object({
   deployment: z.object({
-    resources: z.array(z.object({ urn: z.string(), outputs: z.record(z.string(), z.unknown()).optional() })).default([]),
+    resources: z.array(z.object({ urn: z.string(), id: z.string().optional(), outputs: z.record(z.string(), z.unknown()).optional() })).default([]),
   }),
 });
 
@@ -50,6 +50,12 @@ export async function readPromotion(stack: string): Promise<Promotion | null> {
   const promote = state.deployment.resources.find(({ urn }) => urn.endsWith("command:local:Command::promote"));
   const line = promote?.outputs?.["stdout"];
   return typeof line === "string" ? promotionSchema.parse(JSON.parse(line)) : null;
+}
+
+/** Provider ids of everything in a stack's state; empty for a stack that nothing was deployed to. @throws {Error} if there is no such stack in this backend */
+export async function readStateIds(stack: string): Promise<Set<string>> {
+  const { deployment } = stateSchema.parse(JSON.parse(await readPulumi(["stack", "export", "--stack", stack])));
+  return new Set((deployment.resources).flatMap(({ id }) => (id === undefined ? [] : [id])));
 }
 
 /** Makes sure that a stack exists in the backend. @throws {Error} with Pulumi's message */

@@ -3,10 +3,14 @@ import type Docker from "dockerode";
 import { labels } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
 import { connectDocker } from "../docker/host.ts";
-import { log } from "../program.ts";
+import { describeError, log } from "../program.ts";
+import { readPulumi } from "../pulumi.ts";
 import { describeLock, readLocks, removeLock, type Lock } from "../rollout/lock.ts";
+import { removeOrphans } from "../rollout/orphans.ts";
 import { livenessOf } from "../rollout/owner.ts";
 import { describeEnd, recoverRollout, recoverStack, recoveryDevice } from "../rollout/recover.ts";
+import { StackHost } from "../rollout/stack-host.ts";
+import { readStateLock } from "../rollout/state-lock.ts";
 
 /** Times for a stack that no rollout holds, so that no lock says what it wants: the longest load of a big model, and a drain that interrupts nobody. */
 const defaultTimes = { readyTimeoutSec: 900, drainSec: 120 };
@@ -31,7 +35,11 @@ export function recoverCommand(): Command {
       const docker = connectDocker(null);
       const stacks = only === undefined ? await stacksOf(docker) : [only];
       const results: Recovery[] = [];
-      for (const stack of stacks) results.push(await recover(docker, stack, force, abort.signal));
+      for (const stack of stacks) {
+        const result = await recover(docker, stack, force, abort.signal);
+        if (result.result !== "busy") await mendState(docker, stack);
+        results.push(result);
+      }
       const lines = results.map(({ stack, message }) => `${stack}: ${message}`);
       process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : `${lines.join("\n") || "no stack is on this Docker host"}\n`);
       if (results.some(({ result }) => result === "degraded" || result === "busy")) process.exitCode = 1;
@@ -46,7 +54,7 @@ async function stacksOf(docker: Docker): Promise<string[]> {
 }
 
 async function recover(docker: Docker, stack: string, force: boolean, signal: AbortSignal): Promise<Recovery> {
-  const progress = (line: string): void => log(`recover: ${stack}: ${line}`);
+  const progress = progressOf(stack);
   const locks = await readLocks(docker, stack);
   await removeDead(
     docker,
@@ -83,6 +91,32 @@ async function recoverFree(docker: Docker, stack: string, signal: AbortSignal, p
     message: `DEGRADED: ${reason}; bring it back through its gates: npm run up -- ${stack} --yes -- --refresh`,
   };
 }
+
+/** Takes away what a killed CLI left in the way of the next deployment: its lock on the state, and objects that it made and did not record. */
+async function mendState(docker: Docker, stack: string): Promise<void> {
+  const progress = progressOf(stack);
+  const lock = await readStateLock(stack);
+  if (lock === "held") {
+    progress("a pulumi command works on its state; nothing was looked for that a killed one left");
+    return;
+  }
+  try {
+    if (lock === "stale") {
+      await readPulumi(["cancel", "--yes", "--stack", stack]);
+      progress("the lock of a killed pulumi command was taken off its state");
+    }
+    const { active } = await new StackHost(docker, stack, defaultTimes).see();
+    for (const name of await removeOrphans(docker, stack, active))
+      progress(`removed ${name}, which a killed pulumi command made and did not record`);
+  } catch (error) {
+    progress(`its state was not looked at: ${describeError(error)}`);
+  }
+}
+
+const progressOf =
+  (stack: string) =>
+  (line: string): void =>
+    log(`recover: ${stack}: ${line}`);
 
 async function removeDead(docker: Docker, locks: readonly Lock[]): Promise<void> {
   for (const lock of locks) if ((await livenessOf(lock.record.owner)) === "dead") await removeLock(docker, lock);

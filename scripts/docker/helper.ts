@@ -1,8 +1,8 @@
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
-import { objectLabels } from "../../plan/names.ts";
 import type { VolumePlan } from "../../plan/models/store.ts";
 import { guardContainer } from "../gates/guarded.ts";
+import { helperLabels } from "./helper-labels.ts";
 import { execIn, readExec, type ExecResult } from "./exec.ts";
 
 /** Where the volume is mounted in a helper. */
@@ -27,7 +27,7 @@ export class Helper implements AsyncDisposable {
       Image: image,
       Entrypoint: ["sleep", "infinity"],
       User: "0:0",
-      Labels: objectLabels(volume.stack, "helper"),
+      Labels: await helperLabels(volume.stack),
       HostConfig: {
         AutoRemove: true,
         Init: true,

@@ -4,7 +4,7 @@ import { buffer, text } from "node:stream/consumers";
 import type Docker from "dockerode";
 import tar from "tar-stream";
 
-import { labels } from "../../plan/names.ts";
+import { helperLabels } from "../docker/helper-labels.ts";
 import { guardContainer } from "./guarded.ts";
 
 /** A tool run in a container of its own, which is gone when it returns. */
@@ -33,7 +33,7 @@ const workFolder = "/work";
 /** User of every container that runs models; it owns nothing on the host. */
 const user = "10001:10001";
 
-function createOptions(run: OneOff): Docker.ContainerCreateOptions {
+function createOptions(run: OneOff, ownLabels: Record<string, string>): Docker.ContainerCreateOptions {
   const [entrypoint, ...arguments_] = run.command;
   const memory = run.memoryMiB === null ? {} : { Memory: run.memoryMiB * 2 ** 20, MemorySwap: run.memoryMiB * 2 ** 20 };
   const gpus = run.gpus.length === 0 ? {} : { DeviceRequests: [{ Driver: "", DeviceIDs: [...run.gpus], Capabilities: [["gpu"]] }] };
@@ -44,7 +44,7 @@ function createOptions(run: OneOff): Docker.ContainerCreateOptions {
     User: user,
     // waiting OpenMP threads that spin starve each other on shared cores: decode fell from 48 to 5 tok/s beside other load
     Env: ["OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=0"],
-    Labels: { [labels.stack]: run.stack, [labels.role]: "helper" },
+    Labels: ownLabels,
     HostConfig: {
       ...memory,
       ...gpus,
@@ -92,7 +92,7 @@ async function readLogs(docker: Docker, container: Docker.Container): Promise<{ 
  * @throws {Error} if it can't be started (no such tool in the image, no such image), or `signal` aborts.
  */
 export async function runOneOff(docker: Docker, run: OneOff, signal: AbortSignal): Promise<OneOffResult> {
-  const container = await docker.createContainer(createOptions(run));
+  const container = await docker.createContainer(createOptions(run, await helperLabels(run.stack)));
   const endGuard = guardContainer(run.host, container.id);
   const stop = (): void => void container.kill().catch(() => undefined);
   try {

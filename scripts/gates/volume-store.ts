@@ -7,6 +7,7 @@ import type Docker from "dockerode";
 import tar from "tar-stream";
 
 import { dockerStatus } from "../docker/host.ts";
+import { helperLabels } from "../docker/helper-labels.ts";
 import { guardContainer } from "./guarded.ts";
 
 const root = "/store";
@@ -26,14 +27,14 @@ export class VolumeStore implements AsyncDisposable {
     this.#endGuard = endGuard;
   }
 
-  /** Opens a volume, which is made if there is none; `label` names the owner on the helper container, `host` is what `docker` connects to. */
+  /** Opens a volume, which is made if there is none; `label` names stack and program on the helper container, `<stack>/<program>`; `host` is what `docker` connects to. */
   static async open(docker: Docker, volume: string, image: string, label: string, host: string | null = null): Promise<VolumeStore> {
     const container = await docker.createContainer({
       Image: image,
       Entrypoint: ["/never-started"],
       Cmd: [],
       NetworkDisabled: true,
-      Labels: { "llm-server.role": "volume-store", "llm-server.owner": label },
+      Labels: { ...(await helperLabels(label.split("/")[0] ?? label)), "llm-server.owner": label },
       HostConfig: { Mounts: [{ Type: "volume", Source: volume, Target: root }], NetworkMode: "none", CapDrop: ["ALL"] },
     });
     return new VolumeStore(container, guardContainer(host, container.id));

@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import type { LockRecord, RolloutRecord } from "../../plan/rollout/records.ts";
 import type { Outcome, Progress } from "../../plan/rollout/types.ts";
+import { removeDeadHelpers } from "../docker/helper-labels.ts";
 import { VolumeStore } from "../gates/volume-store.ts";
 import { describeError } from "../program.ts";
 import { drive } from "./drive.ts";
@@ -40,6 +41,7 @@ export async function recoverRollout(docker: Docker, record: LockRecord, options
     await keepRecord(docker, record, ended).catch((error: unknown) =>
       options.progress(`the record could not be kept: ${describeError(error)}`),
     );
+    await removeDeadHelpers(docker, record.stack);
     for (const lock of locks) await removeLock(docker, lock);
     return ended;
   } finally {

@@ -3,7 +3,7 @@ import { cp, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execa } from "execa";
+import { execa, type ResultPromise } from "execa";
 import { parse, stringify } from "yaml";
 import { labels } from "../../plan/names.ts";
 import { projectDir } from "../../scripts/paths.ts";
@@ -43,7 +43,8 @@ export class StackProject implements AsyncDisposable {
     this.env = { ...set.env, PULUMI_BACKEND_URL: `file://${join(dir, "state")}` };
   }
 
-  static async create(set: ProviderSet): Promise<StackProject> {
+  /** `fast`: gates that take a second each, for tests of what happens around them. */
+  static async create(set: ProviderSet, { fast = false }: { readonly fast?: boolean } = {}): Promise<StackProject> {
     const dir = await mkdtemp(join(tmpdir(), "llm-server-test-"));
     const stack = `t${randomBytes(3).toString("hex")}`;
     const project = new StackProject(dir, stack, await freePort(), set);
@@ -61,11 +62,14 @@ export class StackProject implements AsyncDisposable {
       await cp(join(projectDir, part), join(dir, part), { recursive: true });
     await symlink(join(projectDir, "node_modules"), join(dir, "node_modules"));
     await mkdir(join(dir, "state"));
+    await mkdir(join(dir, ".tools", "bin"), { recursive: true });
+    await writeFile(join(dir, ".tools", "bin", "pulumi"), '#!/bin/sh\nexec pulumi "$@"\n', { mode: 0o755 });
     await mkdir(join(dir, "models"));
     for (const file of [goodModel, badModel])
       await link(join(testModels(), file), join(dir, "models", file)).catch(() => cp(join(testModels(), file), join(dir, "models", file)));
     await project.#addBadProfile();
     await project.#writeConfig();
+    if (fast) await project.#makeFast();
     await project.pulumi("stack", "init", stack);
     return project;
   }
@@ -112,6 +116,50 @@ export class StackProject implements AsyncDisposable {
       "llm-server:gates": { ...gates, benchmark: { ...gates.benchmark, thresholds } },
     };
     await writeFile(join(this.dir, `Pulumi.${this.stack}.yaml`), stringify({ config: own }));
+  }
+
+  /** The smallest set of scenarios, the shortest perplexity that is one, and no answers gate. */
+  async #makeFast(): Promise<void> {
+    const benchmark = join(this.dir, "configs", "benchmark.yaml");
+    const protocol = parse(await readFile(benchmark, "utf8")) as { sets: Record<string, object> };
+    protocol.sets["fast"] = {
+      seed: 5,
+      requestTimeoutSec: 60,
+      readyTimeoutSec: 60,
+      scenarios: [{ kind: "single", name: "short", promptTokens: 8, generateTokens: 4, requests: 1 }],
+    };
+    await writeFile(benchmark, stringify(protocol));
+    await this.changeConfig(({ gates, ...config }) => {
+      const { benchmark: speed, perplexity } = gates as { benchmark: object; perplexity: object };
+      const quick = { ...perplexity, contextTokens: 64, chunks: 2, reference: undefined, thresholds: { ceiling: 1e6 } };
+      return { ...config, gates: { benchmark: { ...speed, scenarioSet: "fast" }, perplexity: quick } };
+    });
+  }
+
+  /** Rewrites the stack's configuration; keys are below `llm-server:`. */
+  async changeConfig(change: (config: Record<string, unknown>) => Record<string, unknown>): Promise<void> {
+    const file = join(this.dir, `Pulumi.${this.stack}.yaml`);
+    const { config, ...rest } = parse(await readFile(file, "utf8")) as { config: Record<string, unknown> };
+    const prefix = "llm-server:";
+    const own = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.slice(prefix.length), value]));
+    const changed = Object.fromEntries(Object.entries(change(own)).map(([key, value]) => [`${prefix}${key}`, value]));
+    await writeFile(file, stringify({ ...rest, config: changed }));
+  }
+
+  /** Starts a `pulumi` command and gives its process: for tests that kill it. */
+  start(...args: readonly string[]): ResultPromise<{ all: true; reject: false; detached: true }> {
+    return execa("pulumi", [...args, "--non-interactive"], { cwd: this.dir, env: this.env, all: true, reject: false, detached: true });
+  }
+
+  /** Runs one of the project's commands in its copy. */
+  async cli(...args: readonly string[]): Promise<PulumiRun> {
+    const { exitCode, all } = await execa(process.execPath, ["scripts/cli.ts", ...args], {
+      cwd: this.dir,
+      env: this.env,
+      all: true,
+      reject: false,
+    });
+    return { exitCode: exitCode ?? -1, output: all };
   }
 
   /** Runs `pulumi` on the project's stack. */
