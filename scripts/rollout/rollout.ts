@@ -103,18 +103,33 @@ export class Rollout {
 
 async function acquire(docker: Docker, plan: RolloutPlan, places: RolloutPlaces, options: RolloutOptions): Promise<LockRecord> {
   const pause = process.env[pauseVariable];
-  const devices = plan.devices.map((device) => (pause === undefined ? device : `${device}-in-${pause}`)).sort();
+  const devices = plan.devices.map((device) => (pause === undefined ? device : `${device}-in-${pause}`));
   const own = await describeRollout(docker, plan, places);
-  let { record } = own;
+  const record = await lockDevices(docker, devices, own.record, plan.lockWaitSec, options);
+  if (record === own.record) options.progress(`rollout of release ${plan.releaseId}: ${record.strategy} (${own.reason})`);
+  return record;
+}
+
+/**
+ * Takes the locks of these devices, all or none. Gives `record`, or that of an earlier program of the same chain, which holds them already.
+ * @throws {Error} if another rollout holds one for too long
+ */
+export async function lockDevices(
+  docker: Docker,
+  devices: readonly string[],
+  record: LockRecord,
+  waitSec: number,
+  options: RolloutOptions,
+): Promise<LockRecord> {
+  let held = record;
   const taken: Lock[] = [];
   try {
-    for (const device of devices) {
-      const lock = await lockDevice(docker, device, record, plan.lockWaitSec, options);
+    for (const device of devices.toSorted()) {
+      const lock = await lockDevice(docker, device, record, waitSec, options);
       if (lock.record.rollout === record.rollout) taken.push(lock);
-      else record = lock.record; // an earlier program of this chain took it
+      else held = lock.record;
     }
-    if (taken.length > 0) options.progress(`rollout of release ${plan.releaseId}: ${record.strategy} (${own.reason})`);
-    return record;
+    return held;
   } catch (error) {
     for (const lock of taken) await removeLock(docker, lock);
     throw error;
