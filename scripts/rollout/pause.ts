@@ -5,7 +5,7 @@ import { drive } from "./drive.ts";
 import { guardRollout, type RolloutGuard } from "./guarded.ts";
 import { newRolloutId } from "./lock.ts";
 import { thisProcess } from "./owner.ts";
-import { recoverRollout } from "./recover.ts";
+import { describeEnd, recoverRollout } from "./recover.ts";
 import { lockDevices, pauseVariable, type RolloutOptions } from "./rollout.ts";
 import { StackHost, type HostTimes } from "./stack-host.ts";
 
@@ -47,9 +47,8 @@ export class Pause implements AsyncDisposable {
     if (outcome.kind === "ready") return pause;
     const ended = await pause.end();
     const reason = "reason" in outcome ? outcome.reason : outcome.kind;
-    throw new Error(
-      `stack ${stack} could not be paused: ${reason}; ${ended?.serving == null ? "nothing" : `release ${ended.serving}`} serves`,
-    );
+    const serving = ended === undefined ? "it was ended already" : describeEnd(ended);
+    throw new Error(`stack ${stack} could not be paused: ${reason}; ${serving}`);
   }
 
   /** Makes the stack serve again and says how that went; undefined if somebody else has done so. */
