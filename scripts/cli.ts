@@ -6,6 +6,8 @@ import { modelsCommand } from "./commands/models.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { recoverCommand } from "./commands/recover.ts";
+import { tuneCommand } from "./commands/tune.ts";
+import { benchCommand } from "./commands/bench.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { reportCommand } from "./commands/report.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -44,6 +46,8 @@ for (const make of [
   bisectCommand,
   reportCommand,
   compareCommand,
+  benchCommand,
+  tuneCommand,
 ])
   program.addCommand(make().copyInheritedSettings(program));
 

@@ -1,0 +1,40 @@
+import type { Candidate, TuneSpace } from "./space.ts";
+
+const mib = (value: number): string => `${Math.round(value)} MiB`;
+
+/** The candidate placed by hand with these values, if the planner let one through. */
+function placed(space: TuneSpace, ubatch: number, like: Candidate): Candidate | undefined {
+  return space.candidates.find(
+    (one) => one.ubatch === ubatch && one.slots === like.slots && one.cacheType === like.cacheType && one.placed !== null,
+  );
+}
+
+/**
+ * What a smaller ubatch buys: the compute buffer that it frees, and the expert layers that fit there instead, each with the planned speeds. One line per
+ * ubatch below the largest, at the slots and cache type of `like`; empty where no layer moves.
+ */
+export function describeUbatch(space: TuneSpace, like: Candidate, isMoe: boolean): string[] {
+  const sizes = [...new Set(space.candidates.map(({ ubatch }) => ubatch))].sort((a, b) => b - a);
+  const byHand = sizes.flatMap((ubatch) => {
+    const one = placed(space, ubatch, like);
+    return one === undefined || one.placed === null ? [] : [{ ubatch, layers: one.placed, speed: one.plannedTokensPerSec }];
+  });
+  const [largest, ...smaller] = byHand;
+  if (largest === undefined) return [];
+  return smaller.flatMap(({ ubatch, layers, speed }) => {
+    const moved = isMoe ? largest.layers - layers : layers - largest.layers;
+    if (moved <= 0) return [];
+    const plural = moved === 1 ? "" : "s";
+    const what = isMoe
+      ? `the experts of ${moved} more layer${plural} (n-cpu-moe ${layers} instead of ${largest.layers})`
+      : `${moved} more layer${plural} (${layers} instead of ${largest.layers})`;
+    const planned = `planned ${speed.toFixed(1)} instead of ${largest.speed.toFixed(1)} tok/s`;
+    return [
+      `ubatch ${ubatch} instead of ${largest.ubatch} frees room on the GPU for ${what}: ${planned}; prompts are read in smaller pieces`,
+    ];
+  });
+}
+
+/** A candidate's plan in words. */
+export const describePlanned = ({ label, verdict, gpuMiB, plannedTokensPerSec }: Candidate): string =>
+  `${label}: ${verdict}, GPU ${Math.round(gpuMiB.low)} to ${mib(gpuMiB.high)}, planned ${plannedTokensPerSec.toFixed(1)} tok/s`;

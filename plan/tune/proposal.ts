@@ -1,0 +1,64 @@
+import { deriveProfile, dropKeys } from "../bench/variants.ts";
+import { fitExcludes, type Candidate, type Flags } from "./space.ts";
+import type { Trial } from "./search.ts";
+
+/** What a proposal rests on, for its head. */
+export interface ProposalEvidence {
+  readonly base: string;
+  readonly model: string;
+  readonly vramMiB: number;
+  /** Where the speed is from: a result file, or the roofline. */
+  readonly source: string;
+  readonly isSimulated: boolean;
+  readonly date: string;
+  readonly trials: readonly Trial[];
+  readonly findings: readonly string[];
+}
+
+/** Widest line of a head, characters: as the other profiles have it. */
+const headWidth = 130;
+
+/** Text of the proposed profile: the base's file with the winner's values, under a head that says what it was chosen by. */
+export function proposeProfile(baseText: string, winner: Candidate, speed: number, evidence: ProposalEvidence): string {
+  const isFit = winner.set["LLAMA_ARG_FIT"] === "on";
+  const kept = isFit ? dropKeys(baseText, fitExcludes) : baseText;
+  const body = deriveProfile(withoutStaleComments(kept.replace(/^(#.*\n)+/, ""), winner.set), winner.set);
+  const how = evidence.isSimulated ? "planned by the roofline, not measured" : "measured";
+  const head = [
+    `Proposed by npm run tune on ${evidence.date} from ${evidence.base}, for ${evidence.model} on ${evidence.vramMiB} MiB of VRAM.`,
+    `${winner.label}: ${speed.toFixed(1)} tok/s ${how} (${evidence.source}); GPU planned ${Math.round(winner.gpuMiB.low)} to ${Math.round(winner.gpuMiB.high)} MiB, ${winner.verdict}.`,
+    ...evidence.findings.map((line) => `${line}.`),
+    `Chosen of ${evidence.trials.length} tried:`,
+    ...evidence.trials.map(({ candidate, judgement }) =>
+      judgement.kind === "measured"
+        ? `  ${judgement.tokensPerSec.toFixed(1)} tok/s: ${candidate.label}`
+        : `  failed: ${candidate.label}: ${judgement.reason}`,
+    ),
+  ];
+  return `${head.flatMap(wrap).join("\n")}\n${body}`;
+}
+
+/** A profile's text without the comments of paragraphs in which a value changes: what they say was about the old one. */
+function withoutStaleComments(text: string, set: Flags): string {
+  const changes = (line: string): boolean => {
+    const [, key, value] = /^([A-Z_]+)=(.*)$/.exec(line) ?? [];
+    return key !== undefined && set[key] !== undefined && set[key] !== value;
+  };
+  const paragraphs = text.split(/\n{2,}/).map((paragraph) => paragraph.split("\n"));
+  return paragraphs.map((lines) => (lines.some(changes) ? lines.filter((line) => !line.startsWith("#")) : lines).join("\n")).join("\n\n");
+}
+
+/** A line as comment lines of bounded width. */
+function wrap(text: string): string[] {
+  const [indent = ""] = /^ */.exec(text) ?? [];
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.trim().split(/\s+/)) {
+    if (line.trim() !== "" && line.length + word.length + 3 > headWidth) {
+      lines.push(line);
+      line = indent;
+    }
+    line = line.trim() === "" ? `${indent}${word}` : `${line} ${word}`;
+  }
+  return [...lines, line].map((one) => `# ${one}`);
+}

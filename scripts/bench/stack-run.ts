@@ -1,0 +1,127 @@
+import { LocalWorkspace, PulumiCommand, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { phaseOfUrn, type Span } from "../../plan/bench/outcome.ts";
+import type { BenchPhase } from "../../plan/bench/record.ts";
+import { toolsDir } from "../paths.ts";
+
+/** What an `up` showed of itself. */
+export interface UpTraces {
+  readonly spans: readonly Span[];
+  readonly failedTypes: readonly string[];
+  readonly errors: readonly string[];
+}
+
+/** What a bench run hears while a stack goes up or down. */
+export interface Watch {
+  phase(phase: BenchPhase): void;
+  /** A line that a gate, a fetch or a build says. */
+  said(line: string): void;
+}
+
+/** Where and how Pulumi runs. */
+export interface PulumiPlace {
+  readonly workDir: string;
+  /** Environment of the CLI beyond the process's own, e.g. another backend. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Folder whose `bin/pulumi` is run. `@default` - the one that set-up made */
+  readonly root?: string;
+}
+
+/** One bench stack, by the Automation API. */
+export class BenchStack {
+  readonly #stack: Stack;
+
+  private constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  static async open(stackName: string, { workDir, env, root = toolsDir }: PulumiPlace): Promise<BenchStack> {
+    const pulumiCommand = await PulumiCommand.get({ root, skipVersionCheck: true });
+    const stack = await LocalWorkspace.createOrSelectStack({ stackName, workDir }, { pulumiCommand, envVars: { ...env } });
+    return new BenchStack(stack);
+  }
+
+  /** `pulumi up`; what failed is in the traces, not thrown. */
+  async up(watch: Watch, signal: AbortSignal): Promise<UpTraces> {
+    const collector = new Collector(watch);
+    try {
+      await this.#stack.up({ onEvent: (event) => collector.take(event), signal, suppressProgress: true });
+    } catch (error) {
+      signal.throwIfAborted();
+      collector.failed(error);
+    }
+    return collector.traces();
+  }
+
+  /** The stack's state. */
+  async deployment(): Promise<unknown> {
+    return (await this.#stack.exportStack()).deployment;
+  }
+
+  /** Removes everything that the stack made, and the stack. What a killed run left is taken over. */
+  async remove(isInterrupted: boolean): Promise<void> {
+    if (isInterrupted) {
+      await this.#stack.cancel().catch(() => undefined); // there may be no update to cancel
+      // what a killed update began has no end on record; what it made is found by its labels afterwards
+      await this.#stack.refresh({ clearPendingCreates: true, suppressProgress: true });
+    }
+    await this.#stack.destroy({ suppressProgress: true });
+    await this.#stack.workspace.removeStack(this.#stack.name, { preserveConfig: true });
+  }
+}
+
+const terminalColours = /<\{%[^%]*%\}>|\u001b\[[0-9;]*m/g;
+
+/** Messages for people; others are the engine's own notes. */
+const saidSeverities = new Set(["info", "info#err", "warning"]);
+
+/** Reads an update's events: who runs when, who failed, who says what. */
+class Collector {
+  readonly #watch: Watch;
+  readonly #open = new Map<string, number>();
+  readonly #spans: Span[] = [];
+  readonly #failedTypes: string[] = [];
+  readonly #errors: string[] = [];
+
+  constructor(watch: Watch) {
+    this.#watch = watch;
+  }
+
+  take(event: EngineEvent): void {
+    const now = performance.now();
+    const begun = event.resourcePreEvent?.metadata;
+    if (begun !== undefined && begun.op !== "same") {
+      this.#open.set(begun.urn, now);
+      const phase = phaseOfUrn(begun.urn);
+      if (phase !== "rest") this.#watch.phase(phase);
+    }
+    const ended = event.resOutputsEvent?.metadata ?? event.resOpFailedEvent?.metadata;
+    if (ended !== undefined) this.#close(ended.urn, now);
+    if (event.resOpFailedEvent !== undefined) this.#failedTypes.push(event.resOpFailedEvent.metadata.type);
+    if (event.diagnosticEvent !== undefined) this.#diagnose(event.diagnosticEvent.severity, event.diagnosticEvent.message);
+  }
+
+  #close(urn: string, now: number): void {
+    const from = this.#open.get(urn);
+    if (from === undefined) return;
+    this.#open.delete(urn);
+    this.#spans.push({ phase: phaseOfUrn(urn), from, to: now });
+  }
+
+  #diagnose(severity: string, message: string): void {
+    const text = message.replaceAll(terminalColours, "").trim();
+    if (text === "") return;
+    if (severity === "error") this.#errors.push(text);
+    else if (saidSeverities.has(severity)) this.#watch.said(text);
+  }
+
+  /** What the command itself said, where no event did. */
+  failed(error: unknown): void {
+    if (this.#errors.length === 0) this.#errors.push(error instanceof Error ? error.message : String(error));
+  }
+
+  traces(): UpTraces {
+    const now = performance.now();
+    for (const urn of [...this.#open.keys()]) this.#close(urn, now);
+    return { spans: this.#spans, failedTypes: this.#failedTypes, errors: this.#errors };
+  }
+}

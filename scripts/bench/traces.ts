@@ -1,0 +1,59 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import { z } from "zod";
+import type { BenchTraces } from "../../plan/bench/outcome.ts";
+import { resultFileName } from "../../plan/benchmark/result.ts";
+import { gateResultSchema, type GateResult } from "../../plan/gates/verdict.ts";
+import { labels } from "../../plan/names.ts";
+import { demultiplex } from "../gates/candidate.ts";
+
+/** The part of an exported deployment that is read here. */
+const deploymentSchema = z.object({
+  resources: z.array(z.object({ outputs: z.record(z.string(), z.unknown()).optional() })).default([]),
+});
+
+/** What every gate of a stack printed, from its state. */
+export function gatesOf(deployment: unknown): GateResult[] {
+  const { resources } = deploymentSchema.parse(deployment ?? {});
+  return resources.flatMap(({ outputs }) => {
+    const line = outputs?.["stdout"];
+    if (typeof line !== "string" || !line.includes('"gate"')) return [];
+    const parsed = gateResultSchema.safeParse(JSON.parse(line));
+    return parsed.success ? [parsed.data] : [];
+  });
+}
+
+/** Name of the result file that a benchmark wrote into a folder; null where there is none. */
+export function resultOf(folder: string, profile: string, gates: readonly GateResult[]): string | null {
+  const names = gates.filter(({ gate }) => gate === "benchmark").map(({ startedAt }) => resultFileName(profile, startedAt));
+  return names.find((name) => existsSync(join(folder, name))) ?? null;
+}
+
+const logLines = 40;
+
+/** What the stack's server containers tell of their end. */
+export async function serverTraces(docker: Docker, stack: string): Promise<Pick<BenchTraces, "isOomKilled" | "serverLog">> {
+  const filters = { label: [`${labels.stack}=${stack}`, `${labels.role}=server`] };
+  const servers = await docker.listContainers({ all: true, filters });
+  const traces = await Promise.all(
+    servers.map(async ({ Id }) => {
+      const container = docker.getContainer(Id);
+      const { State } = await container.inspect();
+      return {
+        isOomKilled: State.OOMKilled,
+        log: demultiplex(await container.logs({ stdout: true, stderr: true, tail: logLines, follow: false })),
+      };
+    }),
+  );
+  return { isOomKilled: traces.some((one) => one.isOomKilled), serverLog: traces.map(({ log }) => log).join("\n") };
+}
+
+/** Removes what a bench stack leaves on the Docker host after its destruction: volumes that outlive stacks, and anything that a killed run left. */
+export async function removeLeftovers(docker: Docker, stack: string): Promise<void> {
+  const filters = { label: [`${labels.stack}=${stack}`] };
+  for (const { Id } of await docker.listContainers({ all: true, filters })) await docker.getContainer(Id).remove({ force: true, v: true });
+  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  const { Volumes } = await docker.listVolumes({ filters });
+  for (const { Name } of Volumes) await docker.getVolume(Name).remove({ force: true });
+}
