@@ -52,7 +52,7 @@ export function planServer(
   };
 }
 
-/** Most processes and threads in one server container. llama-server starts a few dozen; a fork bomb stops here. */
+/** Most processes and threads in one container of the project. llama-server starts a few dozen; a fork bomb stops here. */
 export const pidsLimit = 512;
 
 /** Variables that name the draft model's file, newest first: llama.cpp renamed it. */

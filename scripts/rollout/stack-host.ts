@@ -3,6 +3,7 @@ import type Docker from "dockerode";
 import { serverPort, upstreamHeader } from "../../plan/gateway.ts";
 import { gatewayName, labels } from "../../plan/names.ts";
 import { normalRestart, type Effect, type HostSeen, type ServerSeen } from "../../plan/rollout/types.ts";
+import { pidsLimit } from "../../plan/server-container.ts";
 import { dockerStatus } from "../docker/host.ts";
 import { waitReady } from "../gates/candidate.ts";
 import { drain } from "./drain.ts";
@@ -113,6 +114,7 @@ export class StackHost {
 
   async #switchTo(release: string, hosts: readonly string[]): Promise<void> {
     const { heldSinceMs } = await this.#gateway.state();
+    await this.#docker.getContainer(gatewayName(this.#stack)).update({ PidsLimit: pidsLimit }); // the Docker provider has no input for it
     await this.#gateway.switchTo(release, hosts);
     if (heldSinceMs !== null) this.outageMs += Math.max(0, Date.now() - heldSinceMs);
   }
