@@ -1,26 +1,30 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import type Docker from "dockerode";
 import { parse } from "yaml";
 import { z } from "zod";
 import type { EndEntry } from "../../plan/bench/journal.ts";
 import { describeSeconds } from "../../plan/bench/outcome.ts";
-import { benchModelsVolume, type StackSettings } from "../../plan/bench/settings.ts";
-import { parseAxis, planVariants, type Axis } from "../../plan/bench/variants.ts";
+import { benchModelsVolume, benchStack, type StackSettings } from "../../plan/bench/settings.ts";
+import { parseAxis, planVariants, type Axis, type Variant } from "../../plan/bench/variants.ts";
 import { requestKey } from "../bench/journal-file.ts";
 import { runBench, type BenchRequest, type BenchSummary } from "../bench/run.ts";
+import { occupantsOf } from "../bench/occupants.ts";
 import { readRecords } from "../bench/records.ts";
 import { connectDocker } from "../docker/host.ts";
 import { projectDir } from "../paths.ts";
-import { log } from "../program.ts";
+import { describeError, log } from "../program.ts";
+import { readStackPlan } from "../images/stack-plan.ts";
 import { requirePulumi } from "../pulumi.ts";
+import { Pause } from "../rollout/pause.ts";
 
 interface BenchOptions {
   readonly all?: boolean;
   readonly matrix: readonly Axis[];
   readonly settings: string;
+  readonly pause?: string;
   readonly keep?: boolean;
   readonly fresh?: boolean;
   readonly json?: boolean;
@@ -42,6 +46,7 @@ export function benchCommand(): Command {
       [],
     )
     .option("--settings <stack>", "whose Pulumi.<stack>.yaml the stacks share", "bench")
+    .option("--pause <stack>", "stop this stack's server for the time of the run and start it again: its requests wait")
     .option("--keep", "leave the stacks up")
     .option("--fresh", "begin anew where an earlier run was interrupted")
     .option("--json", "print what came of each profile as JSON")
@@ -62,19 +67,43 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
   const abort = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(name, () => abort.abort(new Error(`stopped by ${name}; the same command goes on from here`)));
-  const summary = await runBench(
-    {
-      ...surroundings,
-      variants,
-      key: requestKey([variants, surroundings.settings]),
-      isKept: options.keep === true,
-      isFresh: options.fresh === true,
-    },
-    abort.signal,
-  );
+  await refuseOccupied(surroundings, variants, options.pause);
+  await using pause = options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, abort.signal);
+  const request = {
+    ...surroundings,
+    variants,
+    key: requestKey([variants, surroundings.settings]),
+    isKept: options.keep === true,
+    isFresh: options.fresh === true,
+    pulumi: { env: pause?.env ?? {} },
+  };
+  const summary = await runBench(request, abort.signal);
   process.stdout.write(options.json === true ? `${JSON.stringify(summary)}\n` : format(summary));
   const measured = summary.done.filter(({ outcome }) => outcome === "measured").length;
   process.exitCode = measured === summary.done.length ? 0 : measured === 0 ? 1 : inconclusiveExitCode;
+}
+
+const deviceSchema = z.object({ gpus: z.array(z.string()).default([]) });
+
+/** @throws {Error} if another stack serves on a GPU that is to be measured */
+async function refuseOccupied(
+  { docker, settings }: Pick<BenchRequest, "docker" | "settings">,
+  variants: readonly Variant[],
+  paused: string | undefined,
+): Promise<void> {
+  const { gpus } = deviceSchema.parse(settings["llm-server:device"] ?? {});
+  const own = new Set([...variants.map(({ id }) => benchStack(id)), ...(paused === undefined ? [] : [paused])]);
+  const [occupant] = await occupantsOf(docker, gpus, own);
+  if (occupant === undefined) return;
+  throw new Error(
+    `stack ${occupant} serves on GPU ${gpus.join(", ")}, which would be measured with it; stop it for the time with --pause ${occupant}`,
+  );
+}
+
+/** Stops a stack as its own configuration says; it serves again when the pause ends, however that is. */
+async function pauseStack(docker: Docker, stack: string, signal: AbortSignal): Promise<Pause> {
+  const { devices, lockWaitSec, readyTimeoutSec, drainSec } = (await readStackPlan(stack)).rollout;
+  return Pause.start(docker, stack, { devices, lockWaitSec, readyTimeoutSec, drainSec, signal, progress: (line) => log(`pause: ${line}`) });
 }
 
 /** What every bench of this machine shares: settings, models, Docker, and how long profiles took before. */
@@ -123,5 +152,9 @@ function format({ done, wallSec, measuredSec, resumed }: BenchSummary): string {
 }
 
 function collectAxis(text: string, before: readonly Axis[]): Axis[] {
-  return [...before, parseAxis(text)];
+  try {
+    return [...before, parseAxis(text)];
+  } catch (error) {
+    throw new InvalidArgumentError(describeError(error));
+  }
 }

@@ -1,0 +1,120 @@
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parse } from "yaml";
+import { scaleToDev } from "../../plan/bench/scale.ts";
+import type { StackSettings } from "../../plan/bench/settings.ts";
+import { planVariants } from "../../plan/bench/variants.ts";
+import { labels } from "../../plan/names.ts";
+import { requestKey } from "../../scripts/bench/journal-file.ts";
+import type { BenchRequest } from "../../scripts/bench/run.ts";
+import { connectDocker } from "../../scripts/docker/host.ts";
+import { projectDir } from "../../scripts/paths.ts";
+import { freePort } from "./stack-project.ts";
+import { testModels } from "./models.ts";
+
+/** Image that does not know the flags of the build that C4 failed on; its profile keeps it, so it is refused as then. */
+const unknownImage = "before-fit";
+
+/** The least that is a benchmark. */
+const smokeSet = `  smoke:
+    seed: 5
+    requestTimeoutSec: 300
+    readyTimeoutSec: 120
+    scenarios:
+      - { kind: single, name: short, promptTokens: 32, generateTokens: 16, requests: 2 }
+`;
+
+/** A copy of the project with the seed's profiles scaled down to the dev model, a state of its own and short gates. */
+export class BenchProject implements AsyncDisposable {
+  readonly dir: string;
+  readonly settings: StackSettings;
+
+  private constructor(dir: string, settings: StackSettings) {
+    this.dir = dir;
+    this.settings = settings;
+  }
+
+  /** `isShort`: as few starts and chunks as there can be; else those of the dev stack. */
+  static async create(profiles: readonly string[], isShort: boolean): Promise<BenchProject> {
+    const dir = await mkdtemp(join(tmpdir(), "llm-server-bench-"));
+    for (const part of [
+      "Pulumi.yaml",
+      "package.json",
+      "index.ts",
+      "components",
+      "plan",
+      "scripts",
+      "configs",
+      "docker",
+      "toolchain/versions.env",
+    ])
+      await cp(join(projectDir, part), join(dir, part), { recursive: true });
+    await symlink(join(projectDir, "node_modules"), join(dir, "node_modules"));
+    for (const folder of ["benchmarks", "state", ".tools"]) await mkdir(join(dir, folder));
+    const dev = await readFile(join(projectDir, "configs", "llama-cpp-dev.env"), "utf8");
+    for (const id of profiles) {
+      const file = join(dir, "configs", `llama-cpp-${id}.env`);
+      await writeFile(
+        file,
+        scaleToDev(await readFile(file, "utf8"), dev, (image) => image !== unknownImage),
+      );
+    }
+    const protocol = join(dir, "configs", "benchmark.yaml");
+    await writeFile(protocol, `${await readFile(protocol, "utf8")}${smokeSet}`);
+    return new BenchProject(dir, await settingsOf(isShort));
+  }
+
+  /** What a run of some profiles asks for. */
+  request(profiles: readonly string[]): BenchRequest {
+    const variants = planVariants(profiles, []);
+    return {
+      projectDir: this.dir,
+      variants,
+      settings: this.settings,
+      modelsPath: testModels(),
+      key: requestKey([variants, this.settings]),
+      isKept: false,
+      isFresh: false,
+      docker: connectDocker(null),
+      pulumi: { env: { PULUMI_BACKEND_URL: `file://${join(this.dir, "state")}` } },
+      expected: new Map(),
+    };
+  }
+
+  /** Names of everything on the Docker host that belongs to a bench stack of these profiles. */
+  async onHost(profiles: readonly string[]): Promise<string[]> {
+    const filters = profiles.flatMap((id) =>
+      [["container", "--all"], ["volume"], ["network"]].map((kind) => ({ kind, filter: `label=${labels.stack}=bench-${id}` })),
+    );
+    const found = await Promise.all(
+      filters.map(({ kind: [kind = "", ...all], filter }) => execa("docker", [kind, "ls", ...all, "--quiet", "--filter", filter])),
+    );
+    return found.flatMap(({ stdout }) => stdout.split("\n").filter((name) => name !== ""));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+async function settingsOf(isShort: boolean): Promise<StackSettings> {
+  const { config } = parse(await readFile(join(projectDir, "Pulumi.dev.yaml"), "utf8")) as {
+    config: Record<string, Record<string, object>>;
+  };
+  const gates = config["llm-server:gates"] as { benchmark: { thresholds: object }; perplexity: object };
+  const short = { metrics: [{ scenario: "short", metric: "decode" }], looks: [2], timingsTolerancePercent: 50 };
+  return {
+    ...config,
+    "llm-server:gateway": { port: await freePort(), holdSec: 30, drainSec: 5 },
+    "llm-server:gates": {
+      benchmark: {
+        ...gates.benchmark,
+        scenarioSet: isShort ? "smoke" : "dev",
+        thresholds: isShort ? short : { ...gates.benchmark.thresholds, timingsTolerancePercent: 50 },
+      },
+      perplexity: { ...gates.perplexity, chunks: isShort ? 2 : 8 },
+    },
+  };
+}
