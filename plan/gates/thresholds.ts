@@ -38,7 +38,7 @@ export const benchmarkThresholdsSchema = z.strictObject({
   /** Spread of the starts above which nothing is decided. */
   maxVariationPercent: percent.default(5),
   /** Spread between measurements made at different times on this host beyond what one run's starts show. */
-  sessionSpreadPercent: z.number().min(0).lt(100).default(0),
+  sessionSpreadPercent: z.number().min(0).lt(100).default(0.5),
   /** Where committed speeds without samples are all there is: largest accepted worsening, and how far such a number may be off by itself. */
   stated: z.strictObject({ marginPercent: percent.default(10), spreadPercent: percent.default(2) }).prefault({}),
   /** Largest accepted disagreement between the client's decode speed and the server's own, median over requests. */

@@ -9,6 +9,12 @@ export interface SimulatedPoint {
   readonly candidateSpreadPercent?: number;
   readonly baselineStarts: number;
   readonly metrics: number;
+  /** By how much measurements at different times truly differ beyond their starts' spread; the design may know of it or not. */
+  readonly sessionSpreadPercent?: number;
+  /** Measurements that the baseline's starts come from, in equal shares; `@default` 1. */
+  readonly baselineSessions?: number;
+  /** The baseline is a stated number that is truly off by this much (one standard deviation), in place of starts. */
+  readonly statedSpreadPercent?: number;
 }
 
 /** Rates over all runs, and the mean number of candidate starts that were needed. */
@@ -39,15 +45,27 @@ function runOnce(
 ): { verdict: Verdict; starts: number } {
   const spread = point.startSpreadPercent / 100;
   const candidateSpread = (point.candidateSpreadPercent ?? point.startSpreadPercent) / 100;
-  const shift = Math.log1p(-point.dropPercent / 100);
+  const sessionSpread = (point.sessionSpreadPercent ?? 0) / 100;
+  const baselineSessions = point.baselineSessions ?? 1;
+  // what a session does to the host it does to every metric of it
+  const ofSessions = Array.from({ length: baselineSessions }, () => (sessionSpread === 0 ? 0 : sessionSpread * normal()));
+  const shift = Math.log1p(-point.dropPercent / 100) + (sessionSpread === 0 ? 0 : sessionSpread * normal());
+  const { statedSpreadPercent } = point;
   const metrics = Array.from({ length: point.metrics }, (_, index) => ({
     name: `metric ${index}`,
     unit: "tok/s",
     better: "higher" as const,
     marginPercent,
     candidate: [] as number[],
-    baseline: Array.from({ length: point.baselineStarts }, () => spread * normal()),
-    baselineSessions: 1,
+    ...(statedSpreadPercent === undefined
+      ? {
+          baseline: Array.from(
+            { length: point.baselineStarts },
+            (_none, at) => (ofSessions[at % baselineSessions] ?? 0) + spread * normal(),
+          ),
+          baselineSessions,
+        }
+      : { stated: (statedSpreadPercent / 100) * normal(), statedSpreadPercent }),
   }));
   for (let wanted: number | null = design.looks[0] ?? 1; ;) {
     for (const metric of metrics) while (metric.candidate.length < wanted) metric.candidate.push(shift + candidateSpread * normal());

@@ -4,13 +4,12 @@ import { describeMetric } from "../../../plan/gates/format.ts";
 import type { GateResult } from "../../../plan/gates/verdict.ts";
 import { keepMeasurements } from "../../../scripts/gates/keep.ts";
 import { badModel } from "../../support/models.ts";
-import type { Candidate } from "./deployment.ts";
-import { Deployment } from "./deployment.ts";
+import { Deployment, type Candidate } from "../../support/deployment.ts";
 
 /**
- * The gates on real servers: `node tests/bench/gates/real-servers.ts identical [deployments=20] [evidence volume]` deploys one and the same release again and
- * again, `… worse [evidence volume]` three that are truly worse, and `… answers [evidence volume]` releases that say the same and others that don't. The
- * volume keeps baseline and reference, so that all can share one and go on later. Exit code 1 if a release got another verdict than it deserves.
+ * The gates on real servers: `node tests/bench/gates/real-servers.ts identical [deployments=20] [name]` deploys one and the same release again and
+ * again, `… worse [name]` three that are truly worse, and `… answers [name]` releases that say the same and others that don't. The
+ * evidence volume of that name keeps baseline and reference, so that a run can go on later. Exit code 1 if a release got another verdict than it deserves.
  */
 const [mode, ...rest] = process.argv.slice(2);
 
@@ -110,6 +109,5 @@ const isFine =
       : mode === "answers"
         ? await converse(rest[0] ?? defaultVolume)
         : undefined;
-if (isFine === undefined)
-  process.stderr.write("usage: real-servers.ts identical [deployments] [volume] | worse [volume] | answers [volume]\n");
+if (isFine === undefined) process.stderr.write("usage: real-servers.ts identical [deployments] [name] | worse [name] | answers [name]\n");
 process.exitCode = isFine === undefined ? 3 : isFine ? 0 : 1;
