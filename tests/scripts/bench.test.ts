@@ -1,0 +1,127 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import type { JournalEntry } from "../../plan/bench/journal.ts";
+import { JournalFile, requestKey } from "../../scripts/bench/journal-file.ts";
+import { endOrphans } from "../../scripts/bench/orphans.ts";
+import { gatesOf, resultOf } from "../../scripts/bench/traces.ts";
+import { prepareWorkDir, writeStackFile } from "../../scripts/bench/work-dir.ts";
+import { projectDir } from "../../scripts/paths.ts";
+import { madeRecord, madeResult, minuteOf, writeMade } from "../support/results.ts";
+
+// Proves what a bench keeps on disk and reads from a state; Pulumi and Docker are in tests/integration/bench.test.ts.
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "llm-server-bench-files-"));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const run: JournalEntry = { kind: "run", request: "r", profiles: ["a"], at: minuteOf(0) };
+const begin: JournalEntry = { kind: "begin", profile: "a", stack: "bench-a", at: minuteOf(1) };
+
+describe("the journal's file", () => {
+  const file = (): string => join(dir, "deep", "journal.jsonl");
+
+  it("is there for the next run, and goes on after a torn line", async () => {
+    {
+      await using journal = await JournalFile.open(file());
+      await journal.append(run);
+    }
+    await writeFile(file(), '{"kind":"beg', { flag: "a" });
+    {
+      await using journal = await JournalFile.open(file());
+      expect(journal.state).toMatchObject({ request: "r", isFinished: false, interrupted: null });
+      await journal.append(begin);
+    }
+    await using journal = await JournalFile.open(file());
+    expect(journal.state.interrupted).toEqual({ profile: "a", stack: "bench-a" });
+  });
+
+  it("fails for a second bench while the first is alive, and takes over from a dead one", async () => {
+    {
+      await using first = await JournalFile.open(file());
+      expect(first.state.isFinished).toBe(true);
+      await expect(JournalFile.open(file())).rejects.toThrow(`a bench runs already (process ${process.pid}); wait for it, or stop it`);
+    }
+    await writeFile(`${file()}.lock`, String(spawnSync("true").pid));
+    await using second = await JournalFile.open(file());
+    expect(second.state.request).toBeNull();
+  });
+
+  it("begins anew on reset", async () => {
+    await using journal = await JournalFile.open(file());
+    await journal.append(run);
+    await journal.reset();
+    await journal.append({ ...run, request: "other" });
+    expect((await readFile(file(), "utf8")).trim().split("\n")).toHaveLength(1);
+  });
+});
+
+describe("a request's key", () => {
+  it("differs with profiles and settings, and with nothing else", () => {
+    expect(requestKey([{ a: 1 }])).toBe(requestKey([{ a: 1 }]));
+    expect(requestKey([{ a: 1 }])).not.toBe(requestKey([{ a: 2 }]));
+  });
+});
+
+describe("the work dir", () => {
+  it("has made-up profiles that the project does not, and links results to the project", async () => {
+    const project = join(dir, "project");
+    for (const folder of ["components", "plan", "scripts", "configs", "docker", "toolchain", ".tools"])
+      await mkdir(join(project, folder), { recursive: true });
+    for (const file of ["Pulumi.yaml", "package.json", "index.ts", "toolchain/versions.env"]) await writeFile(join(project, file), "");
+    await writeFile(join(project, "configs/llama-cpp-a.env"), "IMAGE=x\nLLAMA_ARG_UBATCH=4096\n");
+    const work = join(dir, "work");
+    const variants = [{ id: "a-ubatch-512", basedOn: "a", set: { LLAMA_ARG_UBATCH: "512" } }];
+    await prepareWorkDir(project, work, variants);
+    await prepareWorkDir(project, work, variants); // twice does no harm
+    expect(await readFile(join(work, "configs/llama-cpp-a-ubatch-512.env"), "utf8")).toBe("IMAGE=x\nLLAMA_ARG_UBATCH=512\n");
+    expect(await readlink(join(work, "benchmarks"))).toBe(join(project, "benchmarks"));
+    await expect(readFile(join(project, "configs/llama-cpp-a-ubatch-512.env"))).rejects.toThrow("ENOENT");
+  });
+
+  it("keeps the salt of a stack whose file is written again", async () => {
+    const file = join(dir, "Pulumi.bench-a.yaml");
+    await writeFile(file, "encryptionsalt: v1:abc\nconfig:\n  llm-server:profile: old\n");
+    await writeStackFile(dir, "bench-a", { "llm-server:profile": "a" });
+    expect(parse(await readFile(file, "utf8"))).toEqual({ encryptionsalt: "v1:abc", config: { "llm-server:profile": "a" } });
+  });
+});
+
+describe("a stack's traces", () => {
+  it("are the gates' own lines in its state, and the result file that a benchmark named", async () => {
+    const benchmark = { ...madeRecord("dev", minuteOf(5), 20).gates[0], gate: "benchmark" };
+    const resources = [{ outputs: { stdout: JSON.stringify(benchmark) } }, { outputs: { stdout: "not a gate" } }, { outputs: {} }, {}];
+    const gates = gatesOf({ resources });
+    expect(gates.map(({ gate }) => gate)).toEqual(["benchmark"]);
+    await writeMade(dir, [madeResult({ profile: "dev", startedAt: minuteOf(5), tokensPerSec: 70 })]);
+    expect(resultOf(join(dir, "benchmarks"), "dev", gates)).toBe("llama-cpp-dev-20260601-000500.json");
+    expect(resultOf(join(dir, "benchmarks"), "other", gates)).toBeNull();
+  });
+});
+
+describe("orphans of a killed run", () => {
+  it("are ended by the folder that they run in", async () => {
+    const child = spawn("sleep", ["60"], { cwd: dir });
+    const ended = once(child, "exit");
+    await once(child, "spawn");
+    expect(await endOrphans(dir)).toBe(1);
+    expect(await ended).toEqual([null, "SIGINT"]);
+  });
+});
+
+describe("npm run bench", () => {
+  it.each([
+    [["no-such"], "got profile no-such, allowed are dev, s005-c1-fulloffload"],
+    [[], "got no profile, allowed are dev,"],
+  ])("fails with 3 for %j, naming the profiles that there are", async (args, message) => {
+    const { exitCode, stderr } = await execa(process.execPath, ["scripts/cli.ts", "bench", ...args], { cwd: projectDir, reject: false });
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining(message)]);
+  });
+});
