@@ -42,8 +42,9 @@ export class LlmStack extends pulumi.ComponentResource {
     const images = [plan.image, ...plan.furtherImages.map((further) => further.plan)];
     const bases = this.#pullBases([baseImage, ...images.flatMap((each) => Object.values(each.bases))], checked);
     const helperImage = bases(baseImage);
-    const image = new LlamaImage("llama-image", { plan: plan.image, baseId: bases }, child);
-    for (const further of plan.furtherImages) new LlamaImage(`llama-image-${further.name}`, { plan: further.plan, baseId: bases }, child);
+    const image = new LlamaImage("llama-image", { stack: plan.stack, plan: plan.image, inputs: plan.imageInputs, baseId: bases }, child);
+    for (const { name: further, ...planned } of plan.furtherImages)
+      new LlamaImage(`llama-image-${further}`, { stack: plan.stack, plan: planned.plan, inputs: planned.inputs, baseId: bases }, child);
     const models = new ModelVolume("models", { volume: plan.volume, files: plan.files, helperImageId: helperImage }, checked);
     const network = new docker.Network(
       "servers",

@@ -34,8 +34,10 @@ export interface StackPlan {
   readonly profile: string;
   readonly releaseId: string;
   readonly image: LlamaImagePlan;
+  /** Hash of all that decides about the image, its bases' ids excepted. */
+  readonly imageInputs: string;
   /** Built too, and used by nothing of this stack. */
-  readonly furtherImages: readonly FurtherImage[];
+  readonly furtherImages: readonly (FurtherImage & { readonly inputs: string })[];
   /** Names of its images that are built from source at a pin, which a preview compares with upstream. */
   readonly pinnedImages: readonly string[];
   readonly volume: VolumePlan;
@@ -98,7 +100,7 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
   const { replicas, retain } = config.rollout;
   const gpus = gpusByReplica(config.device, replicas);
   const containers = gpus.map((ids) => planServerContainer(flags, { ...config.device, gpus: ids }));
-  const imageInputs = hashOf({ ...imagePlan, dockerfile: required(read, imagePlan.dockerfile), script: read("docker/build-llama-cpp.sh") });
+  const imageInputs = hashImageInputs(imagePlan, read);
   const checksums = Object.fromEntries(Object.entries(models).map(([role, parts]) => [role, parts.map(checksumOf).join(",")]));
   const id = releaseId({ image: imageInputs, models: checksums, flags, servers: containers });
   const needs = gpus.map((ids) => needOfServer(memory.plan, ids, config.device.memoryMiB));
@@ -110,7 +112,8 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
     profile: profile.id,
     releaseId: id,
     image: imagePlan,
-    furtherImages,
+    imageInputs,
+    furtherImages: furtherImages.map((further) => ({ ...further, inputs: hashImageInputs(further.plan, read) })),
     pinnedImages: built.filter(({ config }) => config.kind === "source").map(({ name }) => name),
     volume,
     files: all,
@@ -141,6 +144,10 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
     },
   };
 }
+
+/** Hash of a build's arguments and of the files that it reads. */
+const hashImageInputs = (plan: LlamaImagePlan, read: ReadText): string =>
+  hashOf({ ...plan, dockerfile: required(read, plan.dockerfile), script: read("docker/build-llama-cpp.sh") });
 
 /** Files of each role that a profile names; the model's come first. */
 function planModels({ profile, model, mmproj, draft }: ResolvedProfile): Record<string, readonly ModelFilePlan[]> {

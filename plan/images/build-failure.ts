@@ -7,7 +7,23 @@ export interface BuildFailure {
   readonly lastLines: readonly string[];
 }
 
+/**
+ * What the operator is told of an image that could not be built: why, in the builder's words, and what serves all the same; `serving` is the release that takes
+ * the traffic, null where none does.
+ */
+export function describeBuildFailure(tag: string, { message, lastLines }: BuildFailure, serving: string | null): string {
+  return [
+    `${tag} could not be built; the builder's last lines:`,
+    ...lastLines.map((line) => `  | ${line}`),
+    message,
+    serving === null ? "nothing was stopped; no release served before" : `nothing was stopped: release ${serving} serves`,
+  ].join("\n");
+}
+
 const SHOWN_LINES = 15;
+
+/** Lines of BuildKit's plain progress that say nothing of a failure. */
+const noise = /^(?:sha256:[0-9a-f]{64}|CACHED|DONE [\d.]+s|-+)$/;
 
 /** BuildKit's plain progress puts `#12 3.456 ` before each line of a step. */
 const stepPrefix = /^#\d+ (?:\d+\.\d+ )?/;
@@ -34,7 +50,7 @@ export function readBuildFailure(output: string): BuildFailure {
   const lines = output
     .split("\n")
     .map((line) => line.replace(stepPrefix, "").trimEnd())
-    .filter((line) => line !== "");
+    .filter((line) => line !== "" && !noise.test(line));
   const lastLines = lines.slice(-SHOWN_LINES);
   const own = [...new Set(lines.filter((line) => line.startsWith("error: ")).map((line) => line.slice("error: ".length)))];
   if (own.some((line) => line.startsWith("no space"))) return { kind: "host", message: own.join("; "), lastLines };

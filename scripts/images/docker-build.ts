@@ -13,6 +13,8 @@ export interface ImageBuild {
   /** `@default` - none: the image is known by its id alone. */
   readonly tag?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** `@default` - the builder's own */
+  readonly platform?: string;
   /** Stage to stop at. `@default` - the last one */
   readonly target?: string;
 }
@@ -55,6 +57,7 @@ export function buildCommand(build: ImageBuild, idFile: string): string[] {
   return [
     ...["build", "--progress=plain", "--iidfile", idFile, "--file", build.dockerfile],
     ...(build.tag === undefined ? [] : ["--tag", build.tag]),
+    ...(build.platform === undefined ? [] : ["--platform", build.platform]),
     ...(build.target === undefined ? [] : ["--target", build.target]),
     ...pairs("--build-arg", build.args),
     ...pairs("--label", build.labels ?? {}),

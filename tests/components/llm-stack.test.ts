@@ -62,6 +62,7 @@ describe("LlmStack", () => {
     const all = resources.filter(({ type }) => type !== "pulumi:pulumi:Stack").map(({ type, name }) => `${type} ${name}`);
     expect(all.sort()).toEqual(
       [
+        "command:local:Command llama-image-build",
         "command:local:Command models-gemma-3-270m-q4_k_m",
         "command:local:Command preflight",
         "command:local:Command promote",
@@ -94,12 +95,25 @@ describe("LlmStack", () => {
       .filter(({ name }) => !resources.some((resource) => resource.name === name))
       .map(({ type, name }) => `${type} ${name}`);
     expect(added.sort()).toEqual([
+      "command:local:Command llama-image-latest-build",
       "docker:index/image:Image llama-image-latest",
       "docker:index/remoteImage:RemoteImage base-nvidia/cuda:12.8.1-devel-ubuntu24.04",
       "docker:index/remoteImage:RemoteImage base-nvidia/cuda:12.8.1-runtime-ubuntu24.04",
       "llm-server:images:LlamaImage llama-image-latest",
     ]);
     expect(all.find(({ name, custom }) => name === `server-${two.releaseId}` && custom)?.inputs["image"]).toBe("sha256:llama-image");
+  });
+
+  it("builds an image again when its arguments, its files or its bases change", () => {
+    expect(environment("llama-image-build", "BUILD_INPUT")).toEqual({
+      stack: "test",
+      tag: plan.image.tag,
+      dockerfile: plan.image.dockerfile,
+      context: "docker",
+      platform: "linux/amd64",
+      args: { RUNTIME_BASE: "debian:forky", RUNTIME_BASE_ID: "sha256:base" },
+      inputs: plan.imageInputs,
+    });
   });
 
   it("hardens every container, and publishes the gateway on loopback only", () => {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** One short chat completion. @throws {Error} if it is not answered with 200 and a choice */
+/** One short chat completion: its text, the server that the gateway asked, and the build that this server says it is. @throws {Error} if it is not answered with 200 and a choice */
 export async function chat(
   endpoint: string,
   content = "What is the capital of France?",
-): Promise<{ readonly text: string; readonly upstream: string }> {
+): Promise<{ readonly text: string; readonly upstream: string; readonly fingerprint: string }> {
   const response = await fetch(`${endpoint}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -13,10 +13,13 @@ export async function chat(
   });
   const body = await response.text();
   if (!response.ok) throw new Error(`${response.status} ${body}`);
-  const { choices } = JSON.parse(body) as { choices: { message: { content: string } }[] };
+  const { choices, system_fingerprint: fingerprint } = JSON.parse(body) as {
+    choices: { message: { content: string } }[];
+    system_fingerprint: string;
+  };
   const text = choices[0]?.message.content;
   if (text === undefined) throw new Error(`no choice in ${body}`);
-  return { text, upstream: response.headers.get("x-llm-server-upstream") ?? "" };
+  return { text, upstream: response.headers.get("x-llm-server-upstream") ?? "", fingerprint };
 }
 
 /** What became of the requests that were sent all the time. */

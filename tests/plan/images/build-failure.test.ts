@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readBuildFailure } from "../../../plan/images/build-failure.ts";
+import { describeBuildFailure, readBuildFailure } from "../../../plan/images/build-failure.ts";
 
 /* Lines as docker 20.10's BuildKit prints them with --progress=plain. Newer clients' lines: as far as their documentation shows them. */
 
@@ -47,5 +47,21 @@ describe("readBuildFailure", () => {
       "src/x.cpp:3: error: expected ';'",
       "ninja: build stopped",
     ]);
+  });
+
+  it("leaves out what says nothing of a failure", () => {
+    const noise = `#5 sha256:${"a".repeat(64)}\n#5 CACHED\n#6 DONE 0.1s\n------\n`;
+    expect(readBuildFailure(`${noise}#7 1.2 make: no rule\n`).lastLines).toEqual(["make: no rule"]);
+  });
+});
+
+describe("describeBuildFailure", () => {
+  const failure = { kind: "source", message: "b1 not found; pin again", lastLines: ["fatal: no b1"] } as const;
+
+  it("ends with the cause, what to do, and what serves", () => {
+    expect(describeBuildFailure("a:b", failure, "abc")).toBe(
+      "a:b could not be built; the builder's last lines:\n  | fatal: no b1\nb1 not found; pin again\nnothing was stopped: release abc serves",
+    );
+    expect(describeBuildFailure("a:b", failure, null)).toMatch(/\nnothing was stopped; no release served before$/);
   });
 });
