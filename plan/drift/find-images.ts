@@ -13,7 +13,10 @@ export function findImages({ declared, seen }: Case): Finding[] {
         kind: "image-gone",
         found: image.taggedId === null ? "no such image, and no such tag" : `no such image; the tag names ${short(image.taggedId)}`,
         consequence: "the container can't be made anew, so a rollback or a repair would fail; building it again takes as long as it took",
-        actions: [{ do: "replace", urns: [urn] }],
+        // an image that the provider's refresh misses too is made anew anyway, and can't be named any more
+        actions: seen.differences.some((difference) => difference.urn === urn && difference.isGone)
+          ? [{ do: "up" }]
+          : [{ do: "replace", urns: [urn] }],
       });
     const other = seen.labelled.find((container) => container.stack !== declared.stack && container.image === image.taggedId);
     if (other !== undefined)

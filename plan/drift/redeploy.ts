@@ -38,7 +38,8 @@ export function planRedeploy(findings: readonly Finding[]): RedeployPlan {
   const mended = findings.filter(({ actions }) => actions.length > 0 && !(isUnsafe && actions.some(touchesServing)));
   const actions = mended.flatMap((finding) => finding.actions);
   const fetches = pick(actions, "fetch");
-  const builds = mended.filter(({ kind }) => kind === "image-gone").flatMap((finding) => pick(finding.actions, "replace"));
+  const images = mended.filter(({ kind }) => kind === "image-gone");
+  const builds = images.flatMap((finding) => pick(finding.actions, "replace"));
   const replaces = unique(
     pick(actions, "replace")
       .filter((action) => !builds.includes(action))
@@ -53,7 +54,7 @@ export function planRedeploy(findings: readonly Finding[]): RedeployPlan {
     recovers: actions.some((action) => action.do === "recover"),
     tags: pick(actions, "tag"),
     setAside: unique(fetches.filter(({ setAside }) => setAside).map(({ path }) => path)),
-    supplies: supplied.length === 0 ? null : { ...noRound, replaces: supplied },
+    supplies: supplied.length + images.length === 0 ? null : { ...noRound, replaces: supplied },
     serving: serves ? { stops: uniqueById(stops), removes: uniqueById(removes), replaces } : null,
     left: findings
       .filter((finding) => isDrift([finding]) && !mended.includes(finding))

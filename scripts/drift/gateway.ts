@@ -8,14 +8,16 @@ import { GatewayControl } from "../rollout/gateway.ts";
 /** Longest wait for an answer through the gateway that needs no generation, milliseconds. */
 const routeMs = 10_000;
 
-/** Where a gateway points, and who answers through it. */
+/** Where a gateway points, and who answers through it. `isServed`: some server runs; without one every request would only wait. */
 export async function askGateway(
   docker: Docker,
   gateway: DeclaredContainer,
   endpoint: string,
   headers: Readonly<Record<string, string>>,
+  isServed: boolean,
 ): Promise<GatewaySeen> {
-  const [pointer, route] = await Promise.all([readPointer(docker, gateway), followRoute(endpoint, headers)]);
+  const none = { upstream: null, problem: null };
+  const [pointer, route] = await Promise.all([readPointer(docker, gateway), isServed ? followRoute(endpoint, headers) : none]);
   return { ...pointer, route };
 }
 

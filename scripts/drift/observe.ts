@@ -49,7 +49,7 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
   const running = servers.filter(isRunning);
   const [asked, gateway, images, files, knownStacks] = await Promise.all([
     Promise.all(running.map((server) => askServer(docker, server, declared.apiKeyFile, options.deadlineMs))),
-    readGateway(docker, declared, isRunning),
+    readGateway(docker, declared, isRunning, running.length > 0),
     Promise.all(declared.images.map((image) => readImage(docker, image))),
     lookAtFiles(
       docker,
@@ -82,10 +82,11 @@ async function readGateway(
   docker: Docker,
   { gateway, promotion, apiKeyFile }: Declared,
   isRunning: (container: { readonly name: string }) => boolean,
+  isServed: boolean,
 ): Promise<GatewaySeen | null> {
   if (gateway === null || promotion === null || !isRunning(gateway)) return null;
   const { headers } = await describeServer(promotion.endpoint, apiKeyFile);
-  return askGateway(docker, gateway, promotion.endpoint, headers);
+  return askGateway(docker, gateway, promotion.endpoint, headers, isServed);
 }
 
 async function readImage(docker: Docker, { tag, id }: Declared["images"][number]): Promise<ImageSeen> {

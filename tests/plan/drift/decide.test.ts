@@ -89,6 +89,14 @@ describe("a redeployment", () => {
     });
   });
 
+  it("builds an image first, too, that Pulumi misses itself: a resource that its refresh drops can't be named", () => {
+    const [missing] = find({ images: [{ ...healthy.images[0]!, isThere: false }] });
+    const dropped = { urn: "urn::llama-image", type: "docker:index/image:Image", name: "llama-image", isGone: true, properties: [] };
+    const [seen] = find({ images: [{ ...healthy.images[0]!, isThere: false }], differences: [dropped] });
+    expect(planRedeploy([missing!]).supplies?.replaces).toEqual(["urn::llama-image"]);
+    expect(planRedeploy([seen!]).supplies?.replaces).toEqual([]);
+  });
+
   it("touches nothing that serves where the model file has no source, and says so", () => {
     const findings = find({ ...lost, ...withServer({ status: "exited" }) });
     const plan = planRedeploy(findings);
