@@ -3,12 +3,12 @@ import type { Host } from "../../plan/benchmark/result.ts";
 import { answersReferenceSchema } from "../../plan/gates/answers-gate.ts";
 import type { BenchmarkPlan } from "../../plan/gates/gate-plan.ts";
 import { perplexityReferenceSchema } from "../../plan/gates/reference.ts";
-import { baselineSchema } from "../gates/baselines.ts";
+import { baselineSchema, protocolHashOf } from "../gates/baselines.ts";
 import { foldersBelow } from "../gates/evidence.ts";
 import { isForgotten } from "../gates/forgotten.ts";
 import type { VolumeStore } from "../gates/volume-store.ts";
 
-/** A baseline for a reader; `report` is null where its scenarios are not those of the stack's gate. */
+/** A baseline for a reader; `report` is null where it was measured by another protocol than the stack's gate has now, which does not compare with it. */
 export interface ShownBaseline {
   readonly key: string;
   readonly path: string;
@@ -57,7 +57,7 @@ async function evidenceOf(store: VolumeStore, releaseId: string, startedAt: stri
 /** Every baseline in the volume, with what the stack's gate sees in it. @throws {ZodError} if a file is none */
 export async function readBaselines(
   store: VolumeStore,
-  plan: Pick<BenchmarkPlan, "thresholds" | "scenarioSet">,
+  plan: Pick<BenchmarkPlan, "thresholds" | "protocol">,
   now: Date,
 ): Promise<ShownBaseline[]> {
   const shown: ShownBaseline[] = [];
@@ -82,7 +82,7 @@ export async function readBaselines(
       host,
       scenarioSet,
       sessions: from,
-      report: scenarioSet === plan.scenarioSet ? reportBaseline(sessions, plan.thresholds) : null,
+      report: last.protocolHash === protocolHashOf(plan.protocol) ? reportBaseline(sessions, plan.thresholds) : null,
     });
   }
   return shown;

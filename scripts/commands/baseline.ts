@@ -58,7 +58,8 @@ function formatBaseline(shown: ShownBaseline): string[] {
   const from = sessions.map(
     ({ startedAt, starts, evidence }) => `  measured ${startedAt}, ${starts} starts: ${evidence ?? "evidence gone"}`,
   );
-  if (report === null) return [head, on, ...from, "  other scenarios than this stack's gates ask for", `  ${path}`];
+  if (report === null)
+    return [head, on, ...from, "  not compared with: measured by another protocol than this stack's gate has now", `  ${path}`];
   const metrics = report.metrics.map(
     ({ name, unit, level, spreadPercent, sessionLevels }) =>
       `  ${name.padEnd(24)} ${level.toFixed(1)} ${unit}, starts spread ${spreadPercent.toFixed(1)} %` +

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 
 import { z } from "zod";
 
+import { protocolVersion, type ScenarioSet } from "../../plan/benchmark/protocol.ts";
 import { benchmarkResultSchema } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult } from "../../plan/benchmark/result.ts";
 import { benchmarkThresholdsSchema, type BenchmarkThresholds } from "../../plan/gates/thresholds.ts";
@@ -20,6 +21,9 @@ export const baselineSchema = z.strictObject({
   sessions: z.array(benchmarkResultSchema).min(1),
 });
 export type Baseline = z.infer<typeof baselineSchema>;
+
+/** Hash of all that a scenario set asks, and of the way it is run. */
+export const protocolHashOf = (set: ScenarioSet): string => shortHash([protocolVersion, set]);
 
 /** Speed is comparable on the same host, for the same model, asked the same way; image and flags are what may change. */
 export function baselineKey(result: Pick<BenchmarkResult, "host" | "subject" | "scenarioSet" | "protocolHash">): string {

@@ -5,20 +5,20 @@ import type Docker from "dockerode";
 import { median } from "simple-statistics";
 import { z } from "zod";
 
-import { protocolVersion } from "../../plan/benchmark/protocol.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult, StartSample } from "../../plan/benchmark/result.ts";
 import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
 import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
 import type { BenchmarkInput } from "../../plan/gates/gate-input.ts";
 import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
+import { protocolHashOf } from "./baselines.ts";
 import { logTail, onTrial, waitReady } from "./candidate.ts";
 import { getJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
 import { decideStarts, findAgainst } from "./comparison.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
-import { describeHost, gpuNames, shortHash } from "./host.ts";
+import { describeHost, gpuNames } from "./host.ts";
 import { execText } from "../docker/exec.ts";
 import { writeWhole } from "../files.ts";
 import { memoryPeakMiB } from "./memory.ts";
@@ -67,7 +67,7 @@ async function describeRun(container: Docker.Container, input: BenchmarkInput, c
     ctxSize,
     host,
     scenarioSet,
-    protocolHash: shortHash([protocolVersion, input.protocol]),
+    protocolHash: protocolHashOf(input.protocol),
     starts: [],
   };
 }
