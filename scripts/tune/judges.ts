@@ -6,7 +6,8 @@ import { overallSpeed, runOfResult } from "../../plan/report/runs.ts";
 import type { Judgement } from "../../plan/tune/search.ts";
 import type { Candidate } from "../../plan/tune/space.ts";
 import { requestKey } from "../bench/journal-file.ts";
-import { runBench, type BenchRequest } from "../bench/run.ts";
+import type { BenchRequest } from "../bench/request.ts";
+import { runBench } from "../bench/run.ts";
 import { readResult } from "../report/results.ts";
 
 /** Says how fast a candidate is. */

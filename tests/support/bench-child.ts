@@ -1,6 +1,6 @@
 import process from "node:process";
 import { runBench } from "../../scripts/bench/run.ts";
-import type { BenchRequest } from "../../scripts/bench/run.ts";
+import type { BenchRequest } from "../../scripts/bench/request.ts";
 import { connectDocker } from "../../scripts/docker/host.ts";
 
 /** Runs a bench in a process of its own, so that a test can kill it. Its request comes as JSON in BENCH_REQUEST. */
