@@ -112,10 +112,12 @@ export async function benchSurroundings(stack: string): Promise<Omit<BenchReques
   requirePulumi();
   const docker = connectDocker(null);
   const records = await readRecords(join(projectDir, "benchmarks"));
+  const settings = await readSettings(stack);
+  const named = modelsSchema.safeParse(settings["llm-server:models"]);
   return {
     projectDir,
-    settings: await readSettings(stack),
-    modelsPath: await modelsPath(docker),
+    settings,
+    modelsPath: named.success ? named.data.path : await sharedModels(docker),
     docker,
     pulumi: { env: {} },
     expected: expectedSeconds(records),
@@ -126,6 +128,7 @@ async function profileIds(): Promise<string[]> {
   return (await readdir(join(projectDir, "configs"))).flatMap((name) => /^llama-cpp-(.+)\.env$/.exec(name)?.[1] ?? []).sort();
 }
 
+const modelsSchema = z.object({ path: z.string() });
 const settingsSchema = z.object({ config: z.record(z.string(), z.unknown()) });
 
 async function readSettings(stack: string): Promise<StackSettings> {
@@ -133,7 +136,7 @@ async function readSettings(stack: string): Promise<StackSettings> {
 }
 
 /** Folder on the Docker host of the volume with the models of all bench stacks; the volume is made if there is none. */
-async function modelsPath(docker: Docker): Promise<string> {
+async function sharedModels(docker: Docker): Promise<string> {
   await docker.createVolume({ Name: benchModelsVolume });
   return (await docker.getVolume(benchModelsVolume).inspect()).Mountpoint;
 }

@@ -22,7 +22,9 @@ const resultPrefix = "llama-cpp-";
 /** The part of a stack's file that says how its gate decides. */
 const stackFileSchema = z.object({
   config: z.object({
-    "llm-server:gates": z.object({ benchmark: z.object({ scenarioSet: z.string(), thresholds: benchmarkThresholdsSchema }) }),
+    "llm-server:gates": z.object({
+      benchmark: z.object({ scenarioSet: z.string(), dryRun: z.boolean().default(false), thresholds: benchmarkThresholdsSchema }),
+    }),
   }),
 });
 
@@ -119,18 +121,17 @@ async function readProfileModels(folder: string): Promise<Map<string, string>> {
   return models;
 }
 
-/** What the gates decide by, by scenario set; where several stacks share a set, a stack whose gate decides comes before one that only reports. */
+/** What the gates decide by, by scenario set; of several stacks with one set, the first by name of those whose gate decides, else of those that only report. */
 export async function readThresholds(folder: string): Promise<Map<string, BenchmarkThresholds>> {
+  const names = (await readdir(folder)).filter((name) => /^Pulumi\.[^.]+\.yaml$/.test(name)).sort();
+  const gates = await Promise.all(names.map(async (name) => stackFileSchema.safeParse(parse(await readFile(join(folder, name), "utf8")))));
+  const benchmarks = gates.flatMap(({ data }) => (data === undefined ? [] : [data.config["llm-server:gates"].benchmark]));
   const thresholds = new Map<string, BenchmarkThresholds>();
-  const names = (await readdir(folder)).filter((name) => /^Pulumi\.(dev|prod|bench)\.yaml$/.test(name)).sort();
-  for (const name of names) {
-    const parsed = stackFileSchema.safeParse(parse(await readFile(join(folder, name), "utf8")));
-    if (parsed.success)
-      thresholds.set(
-        parsed.data.config["llm-server:gates"].benchmark.scenarioSet,
-        parsed.data.config["llm-server:gates"].benchmark.thresholds,
-      );
-  }
+  for (const { scenarioSet, thresholds: own } of [
+    ...benchmarks.filter(({ dryRun }) => !dryRun),
+    ...benchmarks.filter(({ dryRun }) => dryRun),
+  ])
+    if (!thresholds.has(scenarioSet)) thresholds.set(scenarioSet, own);
   return thresholds;
 }
 
