@@ -20,6 +20,12 @@ export const redeployCommand = (stack: string): string => `npm run drift -- --st
 export const stateOf = ({ seen }: Case, name: string): ContainerState["seen"] | undefined =>
   seen.containers.find((container) => container.name === name)?.seen;
 
+/** Networks that a container was deployed on and is no longer on; empty where it does not run. */
+export function missingNetworks(one: Case, { name, id, networks }: DeclaredContainer): string[] {
+  const seen = stateOf(one, name);
+  return seen?.id === id && seen.status === "running" ? networks.filter((network) => !seen.networks.includes(network)) : [];
+}
+
 /** Stops a server, so that its gates start it afresh: nothing is lost where it does not answer. */
 export const restartThroughGates = ({ name, id, chain }: DeclaredContainer): Action[] => [
   { do: "stop", container: name, id },

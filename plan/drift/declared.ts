@@ -15,6 +15,8 @@ export interface DeclaredContainer {
   /** Environment, which is where a server has its flags from. */
   readonly environment: Readonly<Record<string, string>>;
   readonly gpus: string | null;
+  /** Names of the networks that it is on. */
+  readonly networks: readonly string[];
   /** Resources that have to be replaced so that it passes its gates again, `promote` among them: the commands that hang on it. */
   readonly chain: readonly string[];
 }
@@ -91,6 +93,7 @@ const containerType = "docker:index/container:Container";
 const imageType = "docker:index/image:Image";
 const networkType = "docker:index/network:Network";
 const labelsSchema = z.array(z.object({ label: z.string(), value: z.string() })).default([]);
+const networksSchema = z.array(z.object({ name: z.string() }));
 const modelInputSchema = z.object({
   file: z.object({ sources: z.array(z.string()) }),
   volume: z.object({ source: z.string() }),
@@ -153,6 +156,7 @@ function toContainer(resource: Resource, all: readonly Resource[]): DeclaredCont
     image: String(outputs["image"]),
     environment: Object.fromEntries(envs.map((env) => [env.slice(0, env.indexOf("=")), env.slice(env.indexOf("=") + 1)])),
     gpus: typeof outputs["gpus"] === "string" && outputs["gpus"] !== "" ? outputs["gpus"] : null,
+    networks: networksSchema.parse(outputs["networksAdvanced"] ?? []).map(({ name }) => name),
     chain: commandsAfter(urn, all),
   };
 }

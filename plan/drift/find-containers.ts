@@ -1,4 +1,4 @@
-import { recreate, redeployCommand, restartThroughGates, short, stateOf, type Case } from "./case.ts";
+import { missingNetworks, recreate, redeployCommand, restartThroughGates, short, stateOf, type Case } from "./case.ts";
 import type { DeclaredContainer } from "./declared.ts";
 import { finding, type Action, type Finding } from "./finding.ts";
 import type { ContainerState } from "./observation.ts";
@@ -43,6 +43,15 @@ function judge(container: DeclaredContainer, one: Case): Finding | undefined {
       kind: `${role}-stopped`,
       found: describe(seen),
       actions: isServer ? [{ do: "replace", urns: container.chain }] : [{ do: "up" }],
+    });
+  const missing = missingNetworks(one, container);
+  if (missing.length > 0)
+    return finding("error", {
+      ...common,
+      kind: `${role}-disconnected`,
+      expected: `on network ${container.networks.join(", ")}`,
+      found: `not on ${missing.join(", ")}`,
+      actions: recreate(name, seen.id),
     });
   return seen.restarts > 0 || seen.isOutOfMemory ? died(container, seen, role) : unhealthy(container, seen, role);
 }

@@ -1,5 +1,5 @@
 import { redeployCommand, stateOf, type Case } from "./case.ts";
-import type { DeclaredContainer } from "./declared.ts";
+import type { Declared, DeclaredContainer } from "./declared.ts";
 import type { Difference } from "./differences.ts";
 import { finding, type Action, type Finding } from "./finding.ts";
 
@@ -47,7 +47,7 @@ function attachedTo(network: string, { servers, declared }: Case): readonly Decl
 }
 
 function report(
-  { name, type, isGone }: Difference,
+  { urn, name, type, isGone }: Difference,
   { declared }: Case,
   properties: Difference["properties"],
   severity: "error" | "warning",
@@ -56,7 +56,7 @@ function report(
   const what = (type.split(":").at(-1) ?? type).toLowerCase();
   return finding(severity, {
     kind: isGone ? `${what}-gone` : `${what}-changed`,
-    resource: `${what} ${declared.networks[name] ?? name}`,
+    resource: `${what} ${physicalName(urn, name, declared)}`,
     expected: isGone ? "there, as deployed" : properties.map((property) => `${property.name} ${show(property.expected)}`).join(", "),
     found: isGone ? "gone" : properties.map((property) => `${property.name} ${show(property.found)}`).join(", "),
     consequence: consequences[type] ?? "it is not what was deployed",
@@ -64,6 +64,10 @@ function report(
     actions,
   });
 }
+
+/** What an operator would look for: Docker's name where the state has it. */
+const physicalName = (urn: string, name: string, { servers, gateway, networks }: Declared): string =>
+  [...servers, gateway].find((container) => container?.urn === urn)?.name ?? networks[name] ?? name;
 
 /** Longest text of one value. */
 const maxShown = 120;

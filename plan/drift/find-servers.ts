@@ -1,5 +1,5 @@
 import { findRubbish } from "./answer.ts";
-import { recreate, redeployCommand, restartThroughGates, stateOf, type Case } from "./case.ts";
+import { missingNetworks, recreate, redeployCommand, restartThroughGates, stateOf, type Case } from "./case.ts";
 import type { DeclaredContainer } from "./declared.ts";
 import { finding, type Finding } from "./finding.ts";
 import type { Remembered, SelfDescription, ServerSeen } from "./observation.ts";
@@ -13,7 +13,9 @@ const slowShare = 0.5;
 export function findServers(one: Case): Finding[] {
   return one.servers.flatMap((server) => {
     const asked = one.seen.servers.find(({ name }) => name === server.name);
-    return asked === undefined ? [] : [answer, description, graphics, speed].flatMap((judge) => judge(server, asked, one) ?? []);
+    return asked === undefined || missingNetworks(one, server).length > 0
+      ? []
+      : [answer, description, graphics, speed].flatMap((judge) => judge(server, asked, one) ?? []);
   });
 }
 

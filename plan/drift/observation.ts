@@ -30,6 +30,8 @@ export interface ContainerState {
     readonly restarts: number;
     readonly startedAtMs: number;
     readonly image: string;
+    /** Names of the networks that it is on. */
+    readonly networks: readonly string[];
     /** Of the image's health check; null where it has none. */
     readonly health: string | null;
     /** Last lines of its log; empty while it runs. */

@@ -26,7 +26,7 @@ export async function listLabelled(docker: Docker): Promise<ContainerSeen[]> {
 export async function inspectDeclared(docker: Docker, { name }: Pick<DeclaredContainer, "name">): Promise<ContainerState> {
   const container = docker.getContainer(name);
   try {
-    const { Id, State, RestartCount, Image, Config } = await container.inspect();
+    const { Id, State, RestartCount, Image, Config, NetworkSettings } = await container.inspect();
     return {
       name,
       seen: {
@@ -39,6 +39,7 @@ export async function inspectDeclared(docker: Docker, { name }: Pick<DeclaredCon
         restarts: RestartCount,
         startedAtMs: Date.parse(State.StartedAt),
         image: Image,
+        networks: Object.keys(NetworkSettings.Networks),
         health: State.Health?.Status ?? null,
         logTail: State.Status === "running" || State.Status === "created" ? "" : await logTail(container, logLines),
       },

@@ -69,6 +69,7 @@ describe("what is found, how bad it is, and what mends it", () => {
     ],
     ["a paused server", withServer({ status: "paused" }), "server-paused", "error", recreate],
     ["a server that died and serves again", withServer({ restarts: 1 }), "server-died", "warning", []],
+    ["a server taken off its network", withServer({ networks: [] }), "server-disconnected", "error", recreate],
     ["a failing health check", withServer({ health: "unhealthy" }), "server-unhealthy", "warning", []],
     [
       "another container under the server's name",
@@ -343,7 +344,9 @@ describe("what Pulumi alone sees of a running container", () => {
   });
 
   it("is put right in place where it can be, else by a new container", () => {
-    expect(find(changed("memory", false))).toMatchObject([{ kind: "container-changed", found: "memory 2", actions: [{ do: "up" }] }]);
+    expect(find(changed("memory", false))).toMatchObject([
+      { kind: "container-changed", resource: `container ${serverName}`, found: "memory 2", actions: [{ do: "up" }] },
+    ]);
     expect(find(changed("networksAdvanced", true))).toMatchObject([{ kind: "container-changed", actions: recreate }]);
   });
 

@@ -19,6 +19,7 @@ const container = (name: string, role: string, more: object = {}) => ({
     name: `llm-server-dev-${name}`,
     image: "sha256:1",
     envs: ["A=b=c"],
+    networksAdvanced: [{ name: "llm-server-dev-servers" }],
     labels: [
       { label: "llm-server.role", value: role },
       { label: "llm-server.stack", value: "dev" },
@@ -91,6 +92,7 @@ describe("a state", () => {
           image: "sha256:1",
           environment: { A: "b=c" },
           gpus: "device=0",
+          networks: ["llm-server-dev-servers"],
           chain: [urn("command:local:Command", "benchmark-1"), urn("command:local:Command", "promote")],
         },
       ],
@@ -102,6 +104,7 @@ describe("a state", () => {
         image: "sha256:1",
         environment: { A: "b=c" },
         gpus: null,
+        networks: ["llm-server-dev-servers"],
         chain: [],
       },
       images: [{ urn: urn("docker:index/image:Image", "llama-image"), tag: "llm-server/llama-cpp:debian", id: "sha256:1" }],

@@ -18,6 +18,7 @@ export const server: DeclaredContainer = {
   image: "sha256:llama",
   environment: { LLAMA_ARG_MODEL: `/models/${path}`, LLAMA_ARG_ALIAS: "gemma", LLAMA_ARG_N_PARALLEL: "2" },
   gpus: null,
+  networks: ["llm-server-dev-servers"],
   chain,
 };
 
@@ -71,6 +72,7 @@ export const up = (name: string, id: string): ContainerState & { seen: NonNullab
     restarts: 0,
     startedAtMs: nowMs - 3_600_000,
     image: "sha256:llama",
+    networks: ["llm-server-dev-servers"],
     health: null,
     logTail: "",
   },
