@@ -19,7 +19,7 @@ export async function readStateLock(stack: string): Promise<"none" | "stale" | "
   const root = await backendFolder();
   if (root === undefined) return "none";
   const folder = join(root, ".pulumi", "locks", "organization", projectName, stack);
-  const files = await readdir(folder).catch(() => []);
+  const files = (await readdir(folder).catch(() => [])).filter((file) => file.endsWith(".json")); // beside each lies one with its attributes
   const locks = await Promise.all(
     files.map(async (file) => stateLockSchema.safeParse(JSON.parse(await readFile(join(folder, file), "utf8")))),
   );
