@@ -1,6 +1,7 @@
 /** Which resources a stack registers and with what inputs; that the providers accept them is shown in tests/integration. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { LlmStack } from "../../components/llm-stack.ts";
+import type { ReleaseRecord } from "../../plan/retained.ts";
 import { planDev } from "../support/project.ts";
 import { record, valueOf, type RecordedResource } from "../support/record.ts";
 
@@ -176,5 +177,55 @@ describe("LlmStack", () => {
   it("says what was promoted", async () => {
     expect(await valueOf(stack.promotion)).toEqual(promotion);
     expect(await valueOf(stack.endpoint)).toBe("http://127.0.0.1:8080");
+  });
+});
+
+describe("LlmStack with a release that is retained", () => {
+  const record: ReleaseRecord = {
+    version: 1,
+    releaseId: "0123456789",
+    profile: "old",
+    servers: [
+      { containerName: "llm-server-test-server-0123456789", labels: {}, container: { envs: [], memoryMiB: 512, stopTimeoutSec: 30 } },
+    ],
+    imageId: "sha256:old",
+    models: "llm-server-test-models",
+    perplexityKey: "abcdefabcd",
+    hasAnswers: true,
+  };
+  let kept: readonly RecordedResource[];
+  let releases: ReleaseRecord[];
+  beforeAll(async () => {
+    const { built, resources: all } = await build({ ...plan, retained: [record] });
+    kept = all;
+    releases = await valueOf(built.releases);
+  });
+
+  it("goes on declaring its server, stopped, and the gates that it passed", () => {
+    const names = kept
+      .filter(({ name }) => name.includes("0123456789") || name.includes("abcdefabcd"))
+      .map(({ type, name }) => `${type} ${name}`);
+    expect(names.sort()).toEqual([
+      "command:local:Command answers-0123456789",
+      "command:local:Command benchmark-0123456789",
+      "command:local:Command perplexity-abcdefabcd",
+      "docker:index/container:Container server-0123456789",
+      "llm-server:serving:LlamaServer server-0123456789",
+    ]);
+  });
+
+  it("hands both releases on to the next deployment, the serving one first", () => {
+    expect(releases.map(({ releaseId }) => releaseId)).toEqual([plan.releaseId, "0123456789"]);
+  });
+});
+
+describe("LlmStack with two replicas", () => {
+  it("has a server and a benchmark for each, measured one after the other, and one gateway", async () => {
+    const two = planDev((config) => ({ ...config, rollout: { ...config.rollout, replicas: 2 } }), "test");
+    const { resources: all } = await build(two);
+    const names = (start: string): string[] => all.filter(({ name, custom }) => custom && name.startsWith(start)).map(({ name }) => name);
+    expect(names("server-").sort()).toEqual([`server-${two.releaseId}`, `server-${two.releaseId}-2`]);
+    expect(names("benchmark-").sort()).toEqual([`benchmark-${two.releaseId}`, `benchmark-${two.releaseId}-2`]);
+    expect(all.find(({ name, custom }) => custom && name === "gateway")?.inputs["envs"]).toContain("GATEWAY_SLOTS=2");
   });
 });

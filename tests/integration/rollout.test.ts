@@ -91,7 +91,7 @@ describe.each(sets)("with the $name providers", (set) => {
     expect(await project.onHost("container")).toEqual([`llm-server-${project.stack}-gateway`, serverOf(first)]);
   });
 
-  it("switches to a good release without a failed request, and removes the old one", async () => {
+  it("switches to a good release without a failed request, and stops the old one", async () => {
     await project.writeProfile("wide", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=8192"));
     await project.set("profile", "wide");
     const { result, load } = await underLoad(project.endpoint, () => project.up());
@@ -101,7 +101,11 @@ describe.each(sets)("with the $name providers", (set) => {
     expect(second).not.toBe(first);
     expect(load.failures).toEqual([]);
     expect(load.upstreams).toEqual([`${serverOf(first)}:8080`, `${serverOf(second)}:8080`]);
-    expect(await project.onHost("container")).toEqual([`llm-server-${project.stack}-gateway`, serverOf(second)]);
+    // the old one is kept, stopped, for a way back (tests/integration/recreate.test.ts takes it)
+    const containers = [`llm-server-${project.stack}-gateway`, ...[serverOf(first), serverOf(second)].sort()];
+    expect(await project.onHost("container")).toEqual(containers);
+    const { stdout: running } = await execa("docker", ["inspect", "--format", "{{.State.Running}}", serverOf(first)]);
+    expect(running).toBe("false");
   });
 
   it("brings back a server that was removed by hand, through its gates", async () => {
