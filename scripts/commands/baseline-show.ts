@@ -21,6 +21,8 @@ export interface ShownBaseline {
   readonly host: Host;
   readonly scenarioSet: string;
   readonly sessions: readonly { startedAt: string; starts: number; evidence: string | null }[];
+  /** Compared with by the operator's word, although it is unsteady. */
+  readonly isForced: boolean;
   readonly report: BaselineReport | null;
 }
 
@@ -62,7 +64,7 @@ export async function readBaselines(
 ): Promise<ShownBaseline[]> {
   const shown: ShownBaseline[] = [];
   for (const { path, document } of await newest(store, "baselines")) {
-    const { key, recordedAt, sessions } = baselineSchema.parse(document);
+    const { key, recordedAt, sessions, isForced } = baselineSchema.parse(document);
     const last = sessions.at(-1);
     if (last === undefined) continue;
     const { subject, host, scenarioSet } = last;
@@ -82,6 +84,7 @@ export async function readBaselines(
       host,
       scenarioSet,
       sessions: from,
+      isForced,
       report: last.protocolHash === protocolHashOf(plan.protocol) ? reportBaseline(sessions, plan.thresholds) : null,
     });
   }

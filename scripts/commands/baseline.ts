@@ -52,7 +52,7 @@ async function show(stack: string, { json }: JsonOption): Promise<void> {
 }
 
 function formatBaseline(shown: ShownBaseline): string[] {
-  const { key, releaseId, profile, host, scenarioSet, sessions, report, ageSec, path } = shown;
+  const { key, releaseId, profile, host, scenarioSet, sessions, report, isForced, ageSec, path } = shown;
   const head = `baseline ${key}: release ${releaseId} (profile ${profile}), recorded ${describeAge(ageSec)} ago`;
   const on = `  on ${host.cpu}, ${host.cpus} CPUs${host.gpus.map(({ name }) => `, ${name}`).join("")}; scenarios ${scenarioSet}`;
   const from = sessions.map(
@@ -65,7 +65,14 @@ function formatBaseline(shown: ShownBaseline): string[] {
       `  ${name.padEnd(24)} ${level.toFixed(1)} ${unit}, starts spread ${spreadPercent.toFixed(1)} %` +
       (sessionLevels.length > 1 ? `, sessions ${sessionLevels.map((value) => value.toFixed(1)).join(", ")}` : ""),
   );
-  return [head, on, ...metrics, ...from, ...report.unsteady.map((reason) => `  not compared with: ${reason}`), `  ${path}`];
+  return [
+    head,
+    on,
+    ...metrics,
+    ...from,
+    ...report.unsteady.map((reason) => `  ${isForced ? "compared with all the same (--force)" : "not compared with"}: ${reason}`),
+    `  ${path}`,
+  ];
 }
 
 const formatReference = ({ kind, family, of, ageSec, path }: ShownReference): string =>

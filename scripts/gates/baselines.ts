@@ -19,6 +19,8 @@ export const baselineSchema = z.strictObject({
   key: z.string(),
   recordedAt: z.string(),
   sessions: z.array(benchmarkResultSchema).min(1),
+  /** Compared with by the operator's word, although its starts spread too much. */
+  isForced: z.boolean().default(false),
 });
 export type Baseline = z.infer<typeof baselineSchema>;
 
@@ -42,7 +44,7 @@ export async function readBaseline(store: VolumeStore, key: string): Promise<Bas
 /** A committed result file as a baseline, if it is for this key: the same host, model and protocol. */
 export async function readCommittedBaseline(file: string, key: string): Promise<Baseline | undefined> {
   const result = benchmarkResultSchema.parse(JSON.parse(await readFile(file, "utf8")));
-  return baselineKey(result) === key ? { version: 1, key, recordedAt: result.startedAt, sessions: [result] } : undefined;
+  return baselineKey(result) === key ? { version: 1, key, recordedAt: result.startedAt, sessions: [result], isForced: false } : undefined;
 }
 
 function isSameRelease(a: BenchmarkResult, b: BenchmarkResult): boolean {
@@ -67,14 +69,14 @@ export async function promoteBaseline(store: VolumeStore, result: BenchmarkResul
     if (starts > maxStarts) break;
     sessions.unshift(session);
   }
-  const baseline: Baseline = { version: 1, key, recordedAt, sessions };
+  const baseline: Baseline = { version: 1, key, recordedAt, sessions, isForced: false };
   return store.append(`baselines/${key}`, recordedAt, baseline);
 }
 
 /** Makes one measurement alone the baseline for its key, whatever was there; returns its path in the volume. */
-export async function acceptBaseline(store: VolumeStore, result: BenchmarkResult, recordedAt: string): Promise<string> {
+export async function acceptBaseline(store: VolumeStore, result: BenchmarkResult, recordedAt: string, isForced: boolean): Promise<string> {
   const key = baselineKey(result);
-  const baseline: Baseline = { version: 1, key, recordedAt, sessions: [result] };
+  const baseline: Baseline = { version: 1, key, recordedAt, sessions: [result], isForced };
   return store.append(`baselines/${key}`, recordedAt, baseline);
 }
 

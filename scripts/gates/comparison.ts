@@ -29,7 +29,7 @@ export async function findAgainst(
   const stored = await readBaseline(context.store, key);
   const committed = stored === undefined && committedBaseline !== null ? await readCommittedBaseline(committedBaseline, key) : undefined;
   const found = stored ?? committed;
-  const sessions = found === undefined ? [] : steadySessions(found.sessions, thresholds);
+  const sessions = found === undefined ? [] : found.isForced ? found.sessions : steadySessions(found.sessions, thresholds);
   if (found !== undefined && sessions.length > 0) {
     const releaseId = sessions.at(-1)?.subject.releaseId ?? null;
     const source = stored === undefined ? "committed" : "stored";

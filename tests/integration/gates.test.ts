@@ -100,6 +100,7 @@ describe("baselines", () => {
     const unsteady = (await store.latest(`evidence/${wild.subject.releaseId}/benchmark`))?.path ?? "";
     expect(await acceptMeasurement(store, thresholds, unsteady, false)).toMatchObject({ path: null });
     expect((await acceptMeasurement(store, thresholds, unsteady, true)).path).toMatch(/^baselines\//);
+    expect(await readBaseline(store, key)).toMatchObject({ isForced: true, sessions: [{ startedAt: minuteOf(20) }] });
   });
 
   it("fail on a measurement that there is not", async () => {
