@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, readFile, rm, type FileHandle } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { journalLine, readJournal, type JournalEntry, type JournalState } from "../../plan/bench/journal.ts";
 
@@ -44,7 +44,8 @@ export class JournalFile implements AsyncDisposable {
   }
 }
 
-const lockOf = (file: string): string => `${file}.lock`;
+/** One lock for all journals of a folder: they share its work dir. */
+const lockOf = (file: string): string => join(dirname(file), "lock");
 
 /** Takes a lock file; one whose process is gone is taken over. */
 async function takeLock(file: string): Promise<void> {

@@ -131,11 +131,11 @@ async function measure(
   const gates = gatesOf(await bench.deployment());
   const result = resultOf(join(projectDir, "benchmarks"), profile, gates);
   const server = await serverTraces(docker, stack);
-  if (!isKept) {
-    progress.phase("destroy");
-    await removeStack(stack, place, docker, false);
-  }
-  return { ...decideOutcome({ result, gates, ...traces, ...server }), result, gates, spans: traces.spans };
+  const { outcome, reason } = decideOutcome({ result, gates, ...traces, ...server });
+  progress.phase("destroy");
+  const left = isKept ? null : await removeStack(stack, place, docker, false).then(() => null, describeError);
+  const notGone = left === null ? "" : `; its stack could not be removed: ${left}; remove it with: pulumi destroy -s ${stack}`;
+  return { outcome, reason: `${reason}${notGone}`, result, gates, spans: traces.spans };
 }
 
 /** Removes a bench stack and everything it made. */

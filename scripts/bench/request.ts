@@ -13,6 +13,8 @@ export interface BenchRequest {
   readonly modelsPath: string;
   /** Identifies the request in the journal. */
   readonly key: string;
+  /** Whose journal: a search benches one profile after the other and must not end what `bench` can go on with. */
+  readonly journal: "bench" | "tune";
   readonly isKept: boolean;
   readonly isFresh: boolean;
   readonly docker: Docker;

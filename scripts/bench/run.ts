@@ -23,7 +23,7 @@ export interface BenchSummary {
 export async function runBench(request: BenchRequest, signal: AbortSignal): Promise<BenchSummary> {
   const startMs = performance.now();
   const workDir = join(request.projectDir, ".tools", "bench", "work");
-  await using journal = await JournalFile.open(join(request.projectDir, ".tools", "bench", "journal.jsonl"));
+  await using journal = await JournalFile.open(join(request.projectDir, ".tools", "bench", `${request.journal}.jsonl`));
   using progress = new BenchProgress(
     request.variants.map(({ id }) => id),
     request.expected,

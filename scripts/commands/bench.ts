@@ -74,6 +74,7 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
     ...surroundings,
     variants,
     key: requestKey([variants, surroundings.settings]),
+    journal: "bench" as const,
     isKept: options.keep === true,
     isFresh: options.fresh === true,
     pulumi: { env: pause?.env ?? {} },
@@ -108,7 +109,7 @@ async function pauseStack(docker: Docker, stack: string, signal: AbortSignal): P
 }
 
 /** What every bench of this machine shares: settings, models, Docker, and how long profiles took before. */
-export async function benchSurroundings(stack: string): Promise<Omit<BenchRequest, "variants" | "key" | "isKept" | "isFresh">> {
+export async function benchSurroundings(stack: string): Promise<Omit<BenchRequest, "variants" | "key" | "journal" | "isKept" | "isFresh">> {
   requirePulumi();
   const docker = connectDocker(null);
   const records = await readRecords(join(projectDir, "benchmarks"));

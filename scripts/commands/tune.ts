@@ -77,7 +77,7 @@ async function tuneAction(options: TuneOptions): Promise<void> {
 
 async function realJudge({ base }: TuneInput, settings: string): Promise<Judge> {
   const surroundings = await benchSurroundings(settings);
-  return benchJudge(base.id, { ...surroundings, isKept: false, isFresh: true });
+  return benchJudge(base.id, { ...surroundings, journal: "tune", isKept: false, isFresh: true });
 }
 
 async function writeProposal(id: string, text: string): Promise<void> {

@@ -49,7 +49,7 @@ describe("the journal's file", () => {
       expect(first.state.isFinished).toBe(true);
       await expect(JournalFile.open(file())).rejects.toThrow(`a bench runs already (process ${process.pid}); wait for it, or stop it`);
     }
-    await writeFile(`${file()}.lock`, String(spawnSync("true").pid));
+    await writeFile(join(dir, "deep", "lock"), String(spawnSync("true").pid));
     await using second = await JournalFile.open(file());
     expect(second.state.request).toBeNull();
   });

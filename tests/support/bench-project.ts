@@ -2,13 +2,13 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { scaleToDev } from "../../plan/bench/scale.ts";
 import type { StackSettings } from "../../plan/bench/settings.ts";
-import { planVariants } from "../../plan/bench/variants.ts";
+import { deriveProfile, planVariants } from "../../plan/bench/variants.ts";
 import { labels } from "../../plan/names.ts";
 import { requestKey } from "../../scripts/bench/journal-file.ts";
-import type { BenchRequest } from "../../scripts/bench/run.ts";
+import type { BenchRequest } from "../../scripts/bench/request.ts";
 import { connectDocker } from "../../scripts/docker/host.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { freePort } from "./stack-project.ts";
@@ -66,15 +66,38 @@ export class BenchProject implements AsyncDisposable {
     return new BenchProject(dir, await settingsOf(isShort));
   }
 
-  /** What a run of some profiles asks for. */
-  request(profiles: readonly string[]): BenchRequest {
+  /** Adds profiles that each fail in a way of their own: `torn` does not parse, `unbuilt` has an image that does not build, `greedy` takes more memory than 300 MiB. */
+  async addFailing(): Promise<readonly string[]> {
+    const configs = join(this.dir, "configs");
+    const dev = await readFile(join(configs, "llama-cpp-dev.env"), "utf8");
+    const write = (id: string, text: string): Promise<void> => writeFile(join(configs, `llama-cpp-${id}.env`), text);
+    await write("torn", `${dev}LLAMA_ARG_NO_SUCH=1\n`);
+    await write("unbuilt", deriveProfile(dev, { IMAGE: "unbuilt" }));
+    await write("greedy", deriveProfile(dev, { LLAMA_ARG_LOAD_MODE: "none" }));
+    const images = await readFile(join(configs, "images.yaml"), "utf8");
+    const { debian } = parse(images) as { debian: object };
+    await writeFile(
+      join(configs, "images.yaml"),
+      `${images}\n${stringify({ unbuilt: { ...debian, dockerfile: "docker/Dockerfile.unbuilt" } })}`,
+    );
+    await writeFile(
+      join(this.dir, "docker", "Dockerfile.unbuilt"),
+      "ARG RUNTIME_BASE\nFROM ${RUNTIME_BASE}\nRUN echo no such package && exit 7\n",
+    );
+    return ["torn", "unbuilt", "greedy"];
+  }
+
+  /** What a run of some profiles asks for; `memoryMiB` limits their servers. */
+  request(profiles: readonly string[], memoryMiB?: number): BenchRequest {
     const variants = planVariants(profiles, []);
+    const settings = memoryMiB === undefined ? this.settings : { ...this.settings, "llm-server:device": { memoryMiB } };
     return {
       projectDir: this.dir,
       variants,
-      settings: this.settings,
+      settings,
       modelsPath: testModels(),
-      key: requestKey([variants, this.settings]),
+      key: requestKey([variants, settings]),
+      journal: "bench",
       isKept: false,
       isFresh: false,
       docker: connectDocker(null),
