@@ -167,14 +167,14 @@ describe("a systemd unit", () => {
     every: "15min",
     arguments: ["--redeploy"],
     environmentFile: "/etc/llm-server.env",
+    user: "llm",
   };
   const template = (name: string): string => readProjectFile(`deploy/systemd/${name}`) ?? "";
 
   it("runs the check of its instance's stack in the project's folder", () => {
     const service = renderUnit(template("llm-server-drift@.service"), settings);
-    expect(service).toContain(
-      "WorkingDirectory=/srv/llm-server\nEnvironmentFile=/etc/llm-server.env\nExecStart=/srv/llm-server/node_modules/.bin/node scripts/cli.ts drift --stack %i --redeploy\n",
-    );
+    expect(service).toContain("WorkingDirectory=/srv/llm-server\nUser=llm\nEnvironmentFile=/etc/llm-server.env\n");
+    expect(service).toContain("\nExecStart=/srv/llm-server/node_modules/.bin/node scripts/cli.ts drift --stack %i --redeploy\n");
     expect(service).not.toMatch(/@[A-Z_]+@/);
   });
 
@@ -186,6 +186,7 @@ describe("a systemd unit", () => {
     ["15 parsecs", { every: "15 parsecs" }, /every: got "15 parsecs", expected a time of systemd/],
     ["a line break", { every: "1h\nExecStart=/bin/sh" }, /every: got/],
     ["a folder with a space", { projectDir: "/srv/my server" }, /path: got "\/srv\/my server"/],
+    ["a user that is none", { user: "root\nExecStart=/bin/sh" }, /user: got/],
     ["a relative file", { environmentFile: "env" }, /path: got "env"/],
   ])("fails on %s", (_, wrong, message) => {
     expect(() => renderUnit(template("llm-server-drift@.timer"), { ...settings, ...wrong })).toThrow(message);
