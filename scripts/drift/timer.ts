@@ -32,7 +32,7 @@ export function timerCommand(): Command {
       )
       .option("--user", "install for the calling user instead of the machine")
       .option("--print", "print the two units and change nothing")
-    .exitOverride()
+      .exitOverride()
       // options that the check has too are taken by it wherever they stand
       .action((_, command: Command) => install(command.optsWithGlobals()))
   );
