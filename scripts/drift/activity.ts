@@ -9,7 +9,7 @@ import type { Declared } from "../../plan/drift/declared.ts";
 import type { Activity } from "../../plan/drift/observation.ts";
 import { projectDir } from "../paths.ts";
 import { describeLock, readLocks as readRolloutLocks } from "../rollout/lock.ts";
-import { livenessOf } from "../rollout/owner.ts";
+import { isRunning, livenessOf } from "../rollout/owner.ts";
 
 /** What Pulumi's file backend writes into a lock. @see pkg/backend/diy/lock.go of pulumi 3.259.0 */
 const lockSchema = z.object({ pid: z.number(), username: z.string(), hostname: z.string(), timestamp: z.string() });
@@ -25,14 +25,12 @@ async function backendFolder(): Promise<string | undefined> {
   return path.startsWith("~") ? join(homedir(), path.slice(1)) : path;
 }
 
-/** Whether a process of this machine is there. One of another machine can't be looked at and counts as there. */
-function isAlive(pid: number, host: string): boolean {
-  if (host !== hostname()) return true;
+/** One lock; undefined where it was released meanwhile, or is being written. */
+async function readLock(file: string): Promise<z.infer<typeof lockSchema> | undefined> {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return lockSchema.safeParse(JSON.parse(await readFile(file, "utf8"))).data;
+  } catch {
+    return undefined;
   }
 }
 
@@ -41,12 +39,13 @@ async function readPulumiLocks(backend: string | undefined, stack: string): Prom
   if (backend === undefined) return [];
   const folder = join(backend, ".pulumi", "locks", "organization", projectName, stack);
   const names = await readdir(folder).catch(() => []);
-  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8").catch(() => undefined))); // gone meanwhile: released
-  const locks = texts.flatMap((text) => (text === undefined ? [] : (lockSchema.safeParse(JSON.parse(text)).data ?? [])));
-  return locks.map(({ pid, username, hostname: host, timestamp }) => ({
-    by: `pulumi, process ${pid} of ${username} on ${host}, since ${timestamp}`,
-    isDead: !isAlive(pid, host),
-  }));
+  const locks = (await Promise.all(names.map((name) => readLock(join(folder, name))))).flatMap((lock) => lock ?? []);
+  return Promise.all(
+    locks.map(async ({ pid, username, hostname: host, timestamp }) => ({
+      by: `pulumi, process ${pid} of ${username} on ${host}, since ${timestamp}`,
+      isDead: host === hostname() && !(await isRunning(pid)), // one of another machine can't be looked at and counts as there
+    })),
+  );
 }
 
 /**

@@ -11,12 +11,16 @@ interface ProcessStat {
   readonly startTicks: string;
 }
 
-/** One process from /proc; undefined if there is none. @see proc(5): fields 2, 4 and 22 of /proc/<pid>/stat; the name may hold anything, so it is cut off first */
+/**
+ * One process from /proc; undefined if there is none, or only what its parent has not asked for yet (a zombie).
+ * @see proc(5): fields 2, 3, 4 and 22 of /proc/<pid>/stat; the name may hold anything, so it is cut off first
+ */
 async function readStat(pid: number): Promise<ProcessStat | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const end = text.lastIndexOf(")");
   const fields = text.slice(end + 2).split(" ");
+  if (fields[0] === "Z" || fields[0] === "X") return undefined;
   return { name: text.slice(text.indexOf("(") + 1, end), parent: Number(fields[1]), startTicks: fields[19] ?? "" };
 }
 
@@ -54,3 +58,6 @@ export async function livenessOf(owner: Owner): Promise<"alive" | "dead" | "unkn
 /** Whether two records name one and the same process. */
 export const isSameOwner = (a: Owner, b: Owner): boolean =>
   a.pid === b.pid && a.startTicks === b.startTicks && a.bootId === b.bootId && a.hostname === b.hostname;
+
+/** Whether a process of this machine runs. */
+export const isRunning = async (pid: number): Promise<boolean> => (await readStat(pid)) !== undefined;

@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { projectName } from "../../plan/config/stack-config.ts";
 import { projectDir } from "../paths.ts";
+import { isRunning } from "./owner.ts";
 
 /** What Pulumi's file backend writes into a lock. */
 const stateLockSchema = z.object({ pid: z.number().int(), hostname: z.string() });
@@ -24,7 +25,10 @@ export async function readStateLock(stack: string): Promise<"none" | "stale" | "
     files.map(async (file) => stateLockSchema.safeParse(JSON.parse(await readFile(join(folder, file), "utf8")))),
   );
   if (locks.length === 0) return "none";
-  return locks.every((lock) => lock.success && lock.data.hostname === hostname() && !isAlive(lock.data.pid)) ? "stale" : "held";
+  const dead = await Promise.all(
+    locks.map(async (lock) => lock.success && lock.data.hostname === hostname() && !(await isRunning(lock.data.pid))),
+  );
+  return dead.every(Boolean) ? "stale" : "held";
 }
 
 async function backendFolder(): Promise<string | undefined> {
@@ -32,13 +36,4 @@ async function backendFolder(): Promise<string | undefined> {
   const url = process.env["PULUMI_BACKEND_URL"] ?? backend?.url ?? "";
   if (!url.startsWith("file://")) return undefined;
   return url.startsWith("file://~") ? join(homedir(), url.slice("file://~".length)) : fileURLToPath(url);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
