@@ -1,9 +1,12 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests of single faults that are part of `npm test`; which fault is tested where: docs/faults.md. */
+const faultsElsewhere = ["bad-input", "chaos", "drift", "image-build", "model-fetch"].map((name) => `tests/integration/${name}.test.ts`);
+
 /**
- * Four lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
+ * Five lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
  * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `images` builds llama.cpp itself and takes half
- * an hour. `oracle` asks the engine. Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
+ * an hour. `oracle` asks the engine. `faults` breaks one thing at a time, under half an hour. Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
  */
 const jsonReport = process.env["VITEST_JSON"];
 
@@ -28,6 +31,16 @@ export default defineConfig({
           testTimeout: 900_000,
           hookTimeout: 900_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: "faults",
+          include: ["tests/faults/**/*.test.ts", ...faultsElsewhere],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          sequence: { groupOrder: 4 },
         },
       },
       {

@@ -17,6 +17,7 @@ import { headerCommand } from "./gguf/digest-command.ts";
 import { planCommand } from "./gguf/plan-command.ts";
 import { bisectCommand } from "./images/bisect.ts";
 import { pinCommand } from "./images/pin.ts";
+import { sbomCommand } from "./images/sbom.ts";
 import { describeError, log } from "./program.ts";
 
 /** Exit codes: 0 fine, 1 failed, 2 drift or inconclusive, 3 usage. */
@@ -44,6 +45,7 @@ for (const make of [
   headerCommand,
   pinCommand,
   bisectCommand,
+  sbomCommand,
   reportCommand,
   compareCommand,
   benchCommand,

@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect } from "vitest";
+import { parse, stringify } from "yaml";
+import { readProjectFile } from "../support/project.ts";
+import type { ProviderSet } from "../support/provider-sets.ts";
+import { StackProject, type PulumiRun } from "../support/stack-project.ts";
+import { writeTinyModel } from "../support/tiny-model.ts";
+
+/** Settings of `Pulumi.<stack>.yaml` below `llm-server:`, to be changed in place. */
+type Settings = Record<string, Record<string, Record<string, unknown>>>;
+
+/**
+ * A stack that serves a tiny model, so that a deployment with its gates takes seconds, and in which one thing at a time is broken. After each fault it
+ * can say whether the invariant holds: the release that passed its gates answers, and nothing of the failed one is left but what the next `up` removes.
+ */
+export class FaultStack implements AsyncDisposable {
+  readonly project: StackProject;
+  /** Release that serves; set by {@link deploy}. */
+  release = "";
+
+  private constructor(project: StackProject) {
+    this.project = project;
+  }
+
+  static async create(set: ProviderSet): Promise<FaultStack> {
+    const stack = new FaultStack(await StackProject.create(set));
+    await stack.addModel("tiny", { write: (path) => writeTinyModel(path) });
+    await stack.addProfile("tiny", "tiny");
+    const text = join(stack.project.dir, "corpus.txt");
+    await writeFile(text, "the quick brown fox jumps over the lazy dog, and the dog sleeps on. ".repeat(60));
+    const corpora = join(stack.project.dir, "configs", "corpora.yaml");
+    const sha256 = createHash("sha256")
+      .update(await readFile(text))
+      .digest("hex");
+    const own = { own: { sources: [`file:${text}`], sha256, license: "none" } }; // of this machine, so that no fault waits for a network
+    await writeFile(corpora, `${await readFile(corpora, "utf8")}\n${stringify(own)}`);
+    await stack.configure((settings) => {
+      const { benchmark, perplexity } = settings["llm-server:gates"] as { benchmark: object; perplexity: object };
+      settings["llm-server:gates"] = {
+        // thousands of tokens a second are too many to be timed one by one
+        benchmark: { ...benchmark, dryRun: true },
+        // random weights: any text is as good as any other to it
+        perplexity: {
+          ...perplexity,
+          corpus: "own",
+          reference: undefined,
+          contextTokens: 128,
+          chunks: 2,
+          timeoutSec: 120,
+          thresholds: { ceiling: 1e9 },
+        },
+      };
+    });
+    await stack.use("tiny");
+    return stack;
+  }
+
+  /** First deployment. @throws {Error} with the whole output if it fails */
+  async deploy(env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const run = await this.up(env);
+    if (run.exitCode !== 0) throw new Error(run.output);
+    this.release = String((await this.project.outputs())["activeRelease"]);
+    return run.output;
+  }
+
+  /** `pulumi up` with other environment than the project's. */
+  async up(env: Readonly<Record<string, string>> = {}): Promise<PulumiRun> {
+    const args = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", this.project.stack];
+    const options = { cwd: this.project.dir, env: { ...this.project.env, ...env }, all: true, reject: false } as const;
+    const { exitCode, all } = await execa("pulumi", args, options);
+    return { exitCode: exitCode ?? -1, output: all };
+  }
+
+  /** Writes a model file into the stack's folder and an entry for it into configs/models.yaml. */
+  async addModel(
+    id: string,
+    {
+      write,
+      ...entry
+    }: { readonly write?: (path: string) => void; readonly bytes?: number; readonly sha256?: string; readonly parts?: object },
+  ): Promise<void> {
+    const path = join(this.project.dir, "models", `${id}.gguf`);
+    write?.(path);
+    const source = entry.parts === undefined ? { file: `${id}.gguf`, sources: [`file:${path}`] } : {};
+    const file = join(this.project.dir, "configs", "models.yaml");
+    await writeFile(
+      file,
+      `${await readFile(file, "utf8")}\n${stringify({ [id]: { family: "tiny", license: "none", ...source, ...entry } })}`,
+    );
+  }
+
+  /** A profile of the dev profile's flags for a model and an image. */
+  async addProfile(id: string, model: string, image = "debian"): Promise<void> {
+    const text = readProjectFile("configs/llama-cpp-dev.env") ?? "";
+    const changed = text
+      .replace(/^MODEL=.*$/m, `MODEL=${model}`)
+      .replace(/^IMAGE=.*$/m, `IMAGE=${image}`)
+      .replace(/^LLAMA_ARG_CHAT_TEMPLATE=.*\n/m, "");
+    await writeFile(join(this.project.dir, "configs", `llama-cpp-${id}.env`), changed);
+  }
+
+  use(profile: string): Promise<void> {
+    return this.project.set("profile", profile);
+  }
+
+  /** Changes the stack's settings. */
+  async configure(change: (settings: Settings) => void): Promise<void> {
+    const file = join(this.project.dir, `Pulumi.${this.project.stack}.yaml`);
+    const document = parse(await readFile(file, "utf8")) as { config: Settings };
+    change(document.config);
+    await writeFile(file, stringify(document));
+  }
+
+  /** Fails unless `run` was refused with these texts, in words, and the release that passed its gates answers. */
+  async expectRefused({ exitCode, output }: PulumiRun, ...texts: (string | RegExp)[]): Promise<void> {
+    for (const text of texts) expect(output).toMatch(text);
+    expect(exitCode).not.toBe(0);
+    expect(output).not.toMatch(/\bat .*\.ts:\d+/); // a message, not a stack trace
+    await this.expectServing();
+  }
+
+  /** Fails unless the release that passed its gates answers, and no program, helper or lock of another one is left. */
+  async expectServing(): Promise<void> {
+    const response = await fetch(`${this.project.endpoint}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ messages: [{ role: "user", content: "hi" }], max_tokens: 2 }),
+      signal: AbortSignal.timeout(60_000),
+    });
+    expect([response.status, response.headers.get("x-llm-server-upstream")]).toEqual([200, expect.stringContaining(this.release)]);
+    const format = '{{.Label "llm-server.role"}} {{.State}}';
+    const { stdout } = await execa("docker", [
+      "ps",
+      "--all",
+      "--filter",
+      `label=llm-server.stack=${this.project.stack}`,
+      "--format",
+      format,
+    ]);
+    const left = stdout.split("\n").filter((line) => line !== "server exited" && line !== "server created"); // a candidate's log can still be read
+    expect(left.sort()).toEqual(["gateway running", "server running"]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.project[Symbol.asyncDispose]();
+    await rm(this.project.dir, { recursive: true, force: true });
+  }
+}

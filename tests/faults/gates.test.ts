@@ -1,0 +1,116 @@
+/**
+ * Faults 34 to 39 of docs/faults.md, with llama-perplexity replaced in a candidate's image by what the fault makes of it: none is ever a pass, the message says what came, and the
+ * release that passed its gates serves. Cannot prove: that a tool which prints a wrong, well-formed number is found out.
+ */
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { projectDir } from "../../scripts/paths.ts";
+import { prepareModels } from "../support/models.ts";
+import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
+import { buildTestImage, testImage } from "../support/test-image.ts";
+import { FaultStack } from "./fault-stack.ts";
+
+const sets = await providerSets();
+const set = sets.find(({ name }) => name === "official") ?? sets[0];
+const dockerfile = "docker/Dockerfile.llama-cpp-debian";
+const brokenTag = "llm-server/llama-cpp:broken";
+const tool = "/usr/bin/llama-perplexity";
+
+describe.skipIf(set === undefined)("a gate that can't tell", () => {
+  let stack: FaultStack;
+  beforeAll(async () => {
+    await buildTestImage();
+    await prepareModels(testImage);
+    stack = await FaultStack.create(set as ProviderSet);
+    await stack.deploy();
+    const images = join(stack.project.dir, "configs", "images.yaml");
+    const all = parse(await readFile(images, "utf8")) as Record<string, object>;
+    await writeFile(images, stringify({ ...all, broken: all["debian"] }));
+    await stack.addProfile("broken", "tiny", "broken");
+  });
+  beforeEach(() => stack.use("broken"));
+  afterEach(async () => {
+    await writeFile(join(stack.project.dir, dockerfile), await readFile(join(projectDir, dockerfile)));
+  });
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+    await execa("docker", ["image", "rm", "--force", brokenTag], { reject: false });
+  });
+
+  /** The candidate's image is changed by one more step. */
+  const step = (command: string): Promise<void> =>
+    appendFile(join(stack.project.dir, dockerfile), `USER 0:0\nRUN ${command}\nUSER 10001:10001\n`);
+  /** The candidate's llama-perplexity is this script; the real one is beside it as `llama-perplexity-real`. */
+  const toolIs = (script: string): Promise<void> =>
+    step(`mv ${tool} ${tool}-real && echo ${Buffer.from(script).toString("base64")} | base64 -d > ${tool} && chmod 755 ${tool}`);
+  const hanging = "#!/bin/sh\nexec sleep 600\n";
+  /** Prints what the real tool prints, changed by sed. */
+  const printing = (change: string): string => `#!/bin/bash\nexec &> >(sed -E -u '${change}')\n${tool}-real "$@"\n`;
+  const perplexityPids = async (): Promise<number[]> => {
+    const { stdout } = await execa("pgrep", ["-f", "^node scripts/gates/perplexity.ts"], { reject: false });
+    const pids = stdout.split("\n").filter((line) => line !== "");
+    const here = await Promise.all(pids.map(async (pid) => (await execa("readlink", [`/proc/${pid}/cwd`], { reject: false })).stdout));
+    return pids.filter((_, index) => here[index] === stack.project.dir).map(Number);
+  };
+
+  it("fault 34: a gate that is killed with SIGKILL fails the deployment and leaves no container", async () => {
+    await toolIs(hanging);
+    const running = stack.up();
+    await expect.poll(perplexityPids, { timeout: 60_000, interval: 200 }).toHaveLength(1);
+    await sleep(2_000); // its container is being made
+    for (const pid of await perplexityPids()) process.kill(pid, "SIGKILL");
+    const run = await running;
+    await sleep(3_000); // the guard looks once a second
+    await stack.expectRefused(run, /perplexity/, /signal: killed|exit status/);
+  });
+
+  it("fault 35: a gate that hangs ends at its deadline", async () => {
+    await toolIs(hanging);
+    await stack.project.set("gates.perplexity.timeoutSec", "6");
+    const run = await stack.up();
+    await stack.project.set("gates.perplexity.timeoutSec", "120");
+    await stack.expectRefused(run, "perplexity gate error: deadline of 6 s passed");
+  });
+
+  it.each([
+    ["NaN", "s/^[[]1[]][0-9.]*/[1]nan/", /perplexity gate error: .*got "\[1\]nan"/],
+    ["infinity", "s/PPL = [0-9.]*/PPL = inf/", /perplexity gate error: .*got "inf", expected a positive decimal number/],
+    ["zero", "s/PPL = [0-9.]*/PPL = 0.0000/", /perplexity gate error: .*got "0.0000", expected a positive decimal number/],
+    ["a negative number", "s/PPL = /PPL = -/", /perplexity gate error: .*expected a positive decimal number/],
+  ])("fault 36: %s in the output is an error, not a number", async (_what, change, message) => {
+    await toolIs(printing(change));
+    await stack.expectRefused(await stack.up(), message);
+  });
+
+  it("fault 37: an image without the tool is an error that names it", async () => {
+    await step(`rm ${tool}`);
+    await stack.expectRefused(await stack.up(), /perplexity gate error: .*llama-perplexity/);
+  });
+
+  it.each([
+    ["a decimal comma", "s/([0-9])[.]([0-9])/\\1,\\2/g", /perplexity gate error: /],
+    ["other words", "s/Final estimate/Result/", /perplexity gate error: llama-perplexity: got 0 final estimates, expected one/],
+  ])("fault 38: output with %s is an error", async (_what, change, message) => {
+    await toolIs(printing(change));
+    await stack.expectRefused(await stack.up(), message);
+  });
+
+  it("fault 39: a corpus that changed is refused with both checksums, one that is missing with its name", async () => {
+    const corpora = join(stack.project.dir, "configs", "corpora.yaml");
+    const before = await readFile(corpora, "utf8");
+    await stack.use("tiny");
+    await stack.addProfile("again", "tiny");
+    await writeFile(corpora, before.replace(/sha256: \w{64}(?=\s+license: none)/, `sha256: ${"f".repeat(64)}`));
+    await stack.expectRefused(await stack.up(), /perplexity gate error: corpus own can't be had: .*got sha256 \w{64}, expected f{64}/);
+    await writeFile(corpora, before);
+    await stack.project.set("gates.perplexity.corpus", "no-such");
+    await stack.expectRefused(await stack.up(), "no-such", "configs/corpora.yaml");
+    await stack.project.set("gates.perplexity.corpus", "own");
+  });
+});
+
+if (sets.length === 0) it.skip("needs a provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");

@@ -1,0 +1,147 @@
+/**
+ * The commands of docs/runbook.md, each after the fault that it is for, on one deployed stack with a managed volume of models. Cannot prove: states that no test has thought of; for
+ * those `npm run drift` says what differs.
+ */
+import { existsSync } from "node:fs";
+import { copyFile, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { gatewayName, serverName, volumeName } from "../../plan/names.ts";
+import { prepareModels } from "../support/models.ts";
+import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
+import { buildTestImage, testImage } from "../support/test-image.ts";
+import { FaultStack } from "./fault-stack.ts";
+
+const sets = await providerSets();
+const set = sets.find(({ name }) => name === "official") ?? sets[0];
+const docker = (...args: string[]) => execa("docker", args);
+
+describe.skipIf(set === undefined)("the runbook", () => {
+  let stack: FaultStack;
+  beforeAll(async () => {
+    await buildTestImage();
+    await prepareModels(testImage);
+    stack = await FaultStack.create(set as ProviderSet);
+    await stack.configure((settings) => {
+      settings["llm-server:models"] = {};
+    });
+    await stack.deploy();
+  });
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+  });
+  const name = (): string => stack.project.stack;
+  const stateFile = (): string => join(stack.project.dir, "state", ".pulumi", "stacks", "llm-server", `${name()}.json`);
+  const cli = async (...args: string[]) => stack.project.cli(...args);
+
+  it("fault 51: a server that was stopped by hand is degraded in the status, and recovered by the command that it names", async () => {
+    await docker("stop", serverName(name(), stack.release));
+    const status = await cli("status", name());
+    expect(status.exitCode).toBe(2);
+    expect(status.output).toMatch(/degraded.*npm run recover/is);
+    const recovered = await cli("recover", name());
+    expect(recovered).toMatchObject({ exitCode: 0, output: expect.stringContaining(`release ${stack.release} serves`) as string });
+    await stack.expectServing();
+  });
+
+  it("a gateway that was stopped by hand is started again by a refreshed deployment", async () => {
+    await docker("stop", gatewayName(name()));
+    expect((await cli("status", name())).exitCode).not.toBe(0);
+    const { exitCode, output } = await stack.project.up("--refresh");
+    expect(exitCode, output).toBe(0);
+    await stack.expectServing();
+  });
+
+  it("fault 48: a lock that a killed CLI left on the state is named, and taken away by recover", async () => {
+    await stack.addProfile("killed", "tiny");
+    const profile = join(stack.project.dir, "configs", "llama-cpp-killed.env");
+    await writeFile(profile, (await readFile(profile, "utf8")).replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=2048"));
+    await stack.use("killed");
+    const locks = join(stack.project.dir, "state", ".pulumi", "locks", "organization", "llm-server", name());
+    const held = async (): Promise<number> =>
+      existsSync(locks) ? (await readdir(locks)).filter((file) => file.endsWith(".json")).length : 0;
+    const up = stack.project.start("up", "--yes", "--skip-preview", "--stack", name());
+    await expect.poll(held, { timeout: 60_000, interval: 50 }).toBe(1);
+    await sleep(2_000);
+    process.kill(up.pid ?? 0, "SIGKILL");
+    await up;
+    await stack.use("tiny");
+    const refused = await stack.up();
+    expect(refused.output).toContain("the stack is currently locked by 1 lock(s)");
+    expect(refused.exitCode).not.toBe(0);
+    const recovered = await cli("recover", name());
+    expect(recovered.exitCode, recovered.output).toBe(0);
+    expect(await held()).toBe(0);
+    const { exitCode, output } = await stack.up();
+    expect(exitCode, output).toBe(0);
+    await stack.expectServing();
+  });
+
+  it("fault 50: a state file that was cut off is replaced by the copy that lies beside it", async () => {
+    await truncate(stateFile(), 1000);
+    const refused = await stack.up();
+    expect(refused.output).toMatch(/unexpected end of JSON|could not unmarshal|invalid character|unmarshal/i);
+    expect(refused.exitCode).not.toBe(0);
+    await stack.expectServing();
+    await copyFile(`${stateFile()}.bak`, stateFile());
+    const { exitCode, output } = await stack.project.up("--refresh");
+    expect(exitCode, output).toBe(0);
+    await stack.expectServing();
+  });
+
+  it("fault 50: a wrong passphrase is refused, nothing is touched, and the right one works", async () => {
+    await stack.project.pulumi("config", "set", "--secret", "other:secret", "value", "--stack", name());
+    const refused = await stack.up({ PULUMI_CONFIG_PASSPHRASE: "wrong" });
+    expect(refused.output).toContain("incorrect passphrase");
+    expect(refused.exitCode).not.toBe(0);
+    await stack.expectServing();
+    expect((await stack.up()).exitCode).toBe(0);
+  });
+
+  describe.skipIf(process.getuid?.() !== 0)("with a small disk, which takes root to make", () => {
+    it("fault 6: a disk that is full when the state is written fails the deployment, and freed space is all that it takes", async () => {
+      const small = join(stack.project.dir, "small");
+      await mkdir(small);
+      await execa("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", small]);
+      try {
+        await cp(join(stack.project.dir, "state"), small, { recursive: true });
+        await execa("dd", ["if=/dev/zero", `of=${join(small, "filler")}`, "bs=1k"], { reject: false });
+        const env = { PULUMI_BACKEND_URL: `file://${small}` };
+        const refused = await stack.up(env);
+        expect(refused.output).toContain("no space left on device");
+        expect(refused.exitCode).not.toBe(0);
+        await stack.expectServing();
+        await rm(join(small, "filler"));
+        const { exitCode, output } = await stack.up(env);
+        expect(exitCode, output).toBe(0);
+      } finally {
+        await execa("umount", [small]);
+      }
+    });
+  });
+
+  it("fault 50: a stack whose state is lost is deployed anew beside its models and its evidence", async () => {
+    await rm(join(stack.project.dir, "state"), { recursive: true });
+    await mkdir(join(stack.project.dir, "state"));
+    await stack.project.pulumi("stack", "init", name());
+    const label = `label=llm-server.stack=${name()}`;
+    const containers = (await docker("ps", "--all", "--quiet", "--filter", label)).stdout.split("\n");
+    await docker("rm", "--force", ...containers);
+    const networks = (await docker("network", "ls", "--quiet", "--filter", label)).stdout.split("\n");
+    await docker("network", "rm", ...networks);
+    const output = await stack.deploy();
+    expect(output).toMatch(/tiny: .*in the volume|already there|verified/);
+    await stack.expectServing();
+  });
+
+  it("fault 52: destroy leaves the models and the evidence", async () => {
+    const { exitCode } = await stack.project.pulumi("destroy", "--yes", "--skip-preview", "--stack", name());
+    expect(exitCode).toBe(0);
+    expect(await stack.project.onHost("container")).toEqual([]);
+    expect(await stack.project.onHost("volume")).toEqual([volumeName(name(), "evidence"), volumeName(name(), "models")]);
+  });
+});
+
+if (sets.length === 0) it.skip("needs a provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");
