@@ -40,7 +40,7 @@ export function reportBaseline(sessions: readonly BenchmarkResult[], thresholds:
   return {
     starts: sessions.reduce((sum, { starts }) => sum + starts.length, 0),
     metrics,
-    unsteady: sessions.flatMap(({ startedAt, starts }) => findUnsteady(starts, thresholds).map((reason) => `${startedAt}: ${reason}`)),
+    unsteady: sessions.flatMap((session) => findUnsteady(session, thresholds).map((reason) => `${session.startedAt}: ${reason}`)),
   };
 }
 

@@ -44,27 +44,42 @@ export function startLevels(
   });
 }
 
-type SteadinessThresholds = Pick<BenchmarkThresholds, "metrics" | "startLevel" | "maxVariationPercent">;
+type SteadinessThresholds = Pick<BenchmarkThresholds, "metrics" | "startLevel" | "maxVariationPercent" | "maxLoadPerCpu">;
+
+/** What says whether a measurement is steady: its starts, and how many CPUs the host's load is shared by. */
+interface Measured {
+  readonly starts: readonly StartSample[];
+  readonly host: { readonly cpus: number };
+}
+
+/** Whether a start was taken beside so much other work that its speed says little; not where the load is not known. */
+export const isBusy = (
+  { loadAverage }: StartSample,
+  cpus: number,
+  { maxLoadPerCpu }: Pick<BenchmarkThresholds, "maxLoadPerCpu">,
+): boolean => loadAverage !== null && loadAverage > maxLoadPerCpu * cpus;
 
 /**
- * The gated metrics on which starts spread by more than `maxVariationPercent`, each with its spread; empty where a measurement is steady enough to
- * compare with. One taken on a busy host would make the gate blind, because everything is faster than it. A single start shows no spread, so it is not.
+ * Why a measurement is too unsteady to compare with, a reason each: a gated metric on which starts spread by more than `maxVariationPercent`, a host that was
+ * busy during half of them; empty where it is steady. One taken on a busy host would make the gate blind, because everything is faster than it. A single
+ * start shows no spread, so it is not.
  */
-export function findUnsteady(starts: readonly StartSample[], { metrics, startLevel, maxVariationPercent }: SteadinessThresholds): string[] {
+export function findUnsteady({ starts, host }: Measured, thresholds: SteadinessThresholds): string[] {
+  const { metrics, startLevel, maxVariationPercent, maxLoadPerCpu } = thresholds;
   if (starts.length < 2) return [`${starts.length} starts, expected at least 2`];
-  return metrics.flatMap((gated) => {
+  const busy = starts.filter((start) => isBusy(start, host.cpus, thresholds)).length;
+  const load = `${busy} of ${starts.length} starts at a load average above ${maxLoadPerCpu * host.cpus}, on ${host.cpus} CPUs`;
+  const spread = metrics.flatMap((gated) => {
     const variation = variationPercent(startLevels(starts, gated, startLevel));
     const name = `${gated.scenario} ${speedMetrics[gated.metric].label}`;
     return variation <= maxVariationPercent
       ? []
       : [`${name} spread ${variation.toFixed(1)} % over ${starts.length} starts, allowed ${maxVariationPercent} %`];
   });
+  return 2 * busy >= starts.length ? [...spread, load] : spread;
 }
 
 /** Measurements that are steady enough to compare with. */
-export function steadySessions<S extends { readonly starts: readonly StartSample[] }>(
-  sessions: readonly S[],
-  thresholds: SteadinessThresholds,
-): S[] {
-  return sessions.filter(({ starts }) => findUnsteady(starts, thresholds).length === 0);
+export function steadySessions<S extends Measured>(sessions: readonly S[], thresholds: SteadinessThresholds): S[] {
+  return sessions.filter((session) => findUnsteady(session, thresholds).length === 0);
 }

@@ -37,6 +37,8 @@ export const benchmarkThresholdsSchema = z.strictObject({
   startLevel: startLevelSchema.default("mean"),
   /** Spread of the starts above which nothing is decided. */
   maxVariationPercent: percent.default(5),
+  /** Load average per CPU above which a start is taken beside too much other work to fail a release on; the server itself makes about 1 on a CPU host. */
+  maxLoadPerCpu: z.number().positive().default(2),
   /** Spread between measurements made at different times on this host beyond what one run's starts show. */
   sessionSpreadPercent: z.number().min(0).lt(100).default(0.5),
   /** Where committed speeds without samples are all there is: largest accepted worsening, and how far such a number may be off by itself. */

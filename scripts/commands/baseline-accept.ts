@@ -49,7 +49,7 @@ export async function acceptMeasurement(
   }
   const isEvidence = gateOf(measurement) !== undefined;
   const result = isEvidence ? await readBenchmarkEvidence(store, measurement) : await readResultFile(measurement);
-  const unsteady = findUnsteady(result.starts, thresholds);
+  const unsteady = findUnsteady(result, thresholds);
   const path = unsteady.length === 0 || isForced ? await acceptBaseline(store, result, now, isForced) : null;
   return { gate, path, unsteady };
 }

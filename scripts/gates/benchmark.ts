@@ -8,6 +8,7 @@ import { z } from "zod";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult, StartSample } from "../../plan/benchmark/result.ts";
 import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
+import { decideStarts } from "../../plan/gates/decide-starts.ts";
 import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
 import type { BenchmarkInput } from "../../plan/gates/gate-input.ts";
 import type { SpeedDecision } from "../../plan/gates/speed-gate.ts";
@@ -15,7 +16,7 @@ import { protocolHashOf } from "./baselines.ts";
 import { logTail, onTrial, waitReady } from "./candidate.ts";
 import { getJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
-import { decideStarts, findAgainst } from "./comparison.ts";
+import { findAgainst } from "./comparison.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 import { describeHost, gpuNames } from "./host.ts";
@@ -102,7 +103,7 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
       result.starts.push(start);
       context.progress(`start ${result.starts.length} of ${wanted}: ${describeStart(start, input)}`);
     }
-    decision = decideStarts(result.starts, against, input);
+    decision = decideStarts(result.starts, against, input.thresholds, result.host.cpus);
     wanted = decision.startsWanted ?? wanted;
   }
   context.evidence["logTail"] = await logTail(container);

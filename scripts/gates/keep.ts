@@ -24,7 +24,7 @@ export async function keepMeasurements(store: VolumeStore, gates: readonly GateR
 
 async function keepBenchmark(store: VolumeStore, evidence: string, promotedAt: string): Promise<string> {
   const { benchmark, thresholds } = await readJudgedBenchmark(store, evidence);
-  const unsteady = findUnsteady(benchmark.starts, thresholds);
+  const unsteady = findUnsteady(benchmark, thresholds);
   if (unsteady.length > 0)
     return `benchmark: the baseline stays as it was, because this measurement is too unsteady to compare with: ${unsteady.join(", ")}`;
   return `benchmark: baseline ${await promoteBaseline(store, benchmark, promotedAt)}`;

@@ -105,20 +105,35 @@ describe("samples", () => {
 });
 
 it("compares only with measurements whose starts were steady on every gated metric", () => {
-  const session = (...speeds: number[]): { starts: StartSample[] } => ({
+  const session = (...speeds: number[]): { starts: StartSample[]; host: { cpus: number } } => ({
+    host: { cpus: 2 },
     starts: speeds.map((speed) => start(request({ decodeTokensPerSec: speed }))),
   });
   const [steady, disturbed] = [session(60, 59, 58), session(60, 30, 15)];
-  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5 };
+  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5, maxLoadPerCpu: 2 };
   expect(steadySessions([steady, disturbed], thresholds)).toEqual([steady]);
 });
 
 it("says which metrics make a measurement unsteady; a single start shows no spread, so it is", () => {
-  const starts = (...speeds: number[]): StartSample[] => speeds.map((speed) => start(request({ decodeTokensPerSec: speed })));
-  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5 };
+  const starts = (...speeds: number[]): { starts: StartSample[]; host: { cpus: number } } => ({
+    starts: speeds.map((speed) => start(request({ decodeTokensPerSec: speed }))),
+    host: { cpus: 2 },
+  });
+  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5, maxLoadPerCpu: 2 };
   expect(findUnsteady(starts(60, 59, 58), thresholds)).toEqual([]);
   expect(findUnsteady(starts(60, 50), thresholds)).toEqual(["short decode spread 12.9 % over 2 starts, allowed 5 %"]);
   expect(findUnsteady(starts(60), thresholds)).toEqual(["1 starts, expected at least 2"]);
+});
+
+it("a measurement is unsteady if the host was busy during half of its starts, but not where the load is not known", () => {
+  const at = (...loads: (number | null)[]): { starts: StartSample[]; host: { cpus: number } } => ({
+    starts: loads.map((loadAverage) => ({ ...start(request({})), loadAverage })),
+    host: { cpus: 2 },
+  });
+  const thresholds = { metrics: [decode], startLevel: "best" as const, maxVariationPercent: 5, maxLoadPerCpu: 2 };
+  expect(findUnsteady(at(3.9, 4.1, 4), thresholds)).toEqual([]);
+  expect(findUnsteady(at(4.1, 3.9), thresholds)).toEqual(["1 of 2 starts at a load average above 4, on 2 CPUs"]);
+  expect(findUnsteady(at(null, null), thresholds)).toEqual([]);
 });
 
 it("a result file is named after profile and UTC second", () => {
