@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type Docker from "dockerode";
@@ -172,8 +173,13 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
   }
 }
 
-async function requireModels(docker: Docker, { volume, stack }: StackPlan): Promise<void> {
-  if (volume.hostPath !== undefined) return;
+async function requireModels(docker: Docker, { volume, files, stack }: StackPlan): Promise<void> {
+  if (volume.hostPath !== undefined) {
+    const [missing] = files.map(({ path }) => join(volume.hostPath ?? "", path)).filter((path) => !existsSync(path));
+    // a folder that is not on this machine is the Docker host's, which the server's own log speaks of
+    if (missing !== undefined && existsSync(volume.hostPath)) throw new Error(`${missing} is not there; run: npm run up -- ${stack}`);
+    return;
+  }
   const { Volumes } = await docker.listVolumes();
   if (!Volumes.some(({ Name }) => Name === volume.source))
     throw new Error(`volume ${volume.source} is not there; run: npm run up -- ${stack}`);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { cacheDir } from "../../scripts/paths.ts";
@@ -51,4 +51,29 @@ export async function smallChange(repository: string, folder: string): Promise<s
   await execa("git", [...author, "commit", "-q", "-a", "-m", "small change"], { cwd: clone });
   await execa("git", ["push", "-q", "--force", "origin", "HEAD:refs/heads/small-change"], { cwd: clone });
   return (await execa("git", ["rev-parse", "HEAD"], { cwd: clone })).stdout.trim();
+}
+
+/** Commits on top of `newer`, oldest first, the second of which makes each decoding wait; under a branch of their own. The others change a text that nothing reads. */
+export async function slowChange(
+  repository: string,
+  folder: string,
+): Promise<{ readonly commits: readonly string[]; readonly culprit: string }> {
+  const clone = join(folder, "slow");
+  const author = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
+  const git = async (...args: string[]): Promise<string> => (await execa("git", [...author, ...args], { cwd: clone })).stdout.trim();
+  await execa("git", ["clone", "-q", "--depth", "1", "--branch", "newer", `file://${repository}`, clone]);
+  const commits: string[] = [];
+  for (const step of ["before", "slow", "after", "last"]) {
+    const wait = [
+      "-i",
+      "s/^    const int ret = ctx->decode(batch);/    usleep(40000);\\n&/; 1i #include <unistd.h>",
+      "src/llama-context.cpp",
+    ];
+    if (step === "slow") await execa("sed", wait, { cwd: clone });
+    writeFileSync(join(clone, "AUTHORS"), `${step}\n`);
+    await git("commit", "-q", "-a", "-m", step);
+    commits.push(await git("rev-parse", "HEAD"));
+  }
+  await git("push", "-q", "--force", "origin", "HEAD:refs/heads/slow");
+  return { commits, culprit: commits[1] ?? "" };
 }
