@@ -63,6 +63,9 @@ async function keepEvidence(store: VolumeStore, result: GateResult, evidence: Re
   return store.append(folder, result.startedAt, { version: 1, result, input, ...evidence });
 }
 
+/** What can be known of a candidate before anything is stopped for it. @throws {Error} with what stands against it */
+type Check<I> = (input: I, docker: Docker, signal: AbortSignal) => Promise<void>;
+
 /** A gate's result, and what serves after it where it ended a rollout. */
 interface Decision {
   readonly result: GateResult;
@@ -73,6 +76,7 @@ async function decide<I extends GateInput>(
   gate: GateName,
   input: I,
   measure: (input: I, context: GateContext) => Promise<Outcome>,
+  check: Check<I>,
 ): Promise<Decision> {
   const signal = watchdog(input.deadlineSec);
   const startedAt = new Date().toISOString();
@@ -86,6 +90,7 @@ async function decide<I extends GateInput>(
   try {
     if (input.rollout !== null) {
       rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
+      await check(input, docker, signal);
       await rollout.makeRoom();
     }
     outcome = await measure(input, { docker, store, startedAt, signal, evidence, progress });
@@ -136,6 +141,7 @@ export async function runGateProgram<S extends z.ZodType<GateInput>>(
   gate: GateName,
   schema: S,
   measure: (input: z.infer<S>, context: GateContext) => Promise<Outcome>,
+  check: Check<z.infer<S>> = () => Promise.resolve(),
 ): Promise<void> {
   let input: z.infer<S>;
   try {
@@ -145,7 +151,7 @@ export async function runGateProgram<S extends z.ZodType<GateInput>>(
     process.exit(3);
   }
   try {
-    const decision = await decide(gate, input, measure);
+    const decision = await decide(gate, input, measure, check);
     report(decision, input.evidenceVolume);
     await new Promise((resolve) => process.stdout.write(`${JSON.stringify(decision.result)}\n`, resolve));
     process.exit(exitCodeOf(decision.result));
