@@ -90,12 +90,12 @@ export function memoryOption({ rows, budget, axis }: MemoryChart, width: number)
       };
     },
   );
-  const mark = (slot: Slot, pick: (row: MemoryChart["rows"][number]) => number | null): CustomSeriesOption =>
+  const mark = (slot: Slot, size: number, pick: (row: MemoryChart["rows"][number]) => number | null): CustomSeriesOption =>
     custom(
       rows.flatMap((row, index) => (pick(row) === null ? [] : [[index, pick(row)]])),
       (_params, api) => {
         const [x, middle] = at(api, Number(api.value(1)), Number(api.value(0)));
-        return point(x, middle + shift, slot, 11);
+        return point(x, middle + shift, slot, size);
       },
     );
   const budgetLine = budget === null ? [] : [budgetSeries(budget, rows.length)];
@@ -118,8 +118,9 @@ export function memoryOption({ rows, budget, axis }: MemoryChart, width: number)
       series: [
         ...budgetLine,
         range,
-        mark(2, ({ engine }) => engine),
-        mark(1, ({ measured }) => measured),
+        mark(3, 16, ({ then }) => then),
+        mark(2, 11, ({ engine }) => engine),
+        mark(1, 9, ({ measured }) => measured),
         ...(isWide
           ? []
           : [

@@ -32,6 +32,8 @@ export interface MemoryChart {
     readonly low: number;
     readonly expected: number;
     readonly high: number;
+    /** Planned for the build that the measured value is of, where that is another one. */
+    readonly then: number | null;
     readonly engine: number | null;
     readonly measured: number | null;
   }[];
@@ -62,6 +64,7 @@ export function legendOf(chart: Chart): LegendEntry[] {
     case "memory":
       return [
         { name: "planned, lower to upper bound", look: "range" },
+        ...(chart.rows.some(({ then }) => then !== null) ? [{ name: "planned for the build that was measured", look: 3 as const }] : []),
         ...(chart.rows.some(({ engine }) => engine !== null) ? [{ name: "engine's own answer", look: 2 as const }] : []),
         { name: "measured", look: 1 },
       ];

@@ -65,6 +65,7 @@ function memoryChart(rows: readonly PlanRow[], budget: number): MemoryChart {
           low: lowMiB,
           expected: expectedMiB,
           high: highMiB,
+          then: row.then?.verdict === "refused" ? null : (row.then?.expectedMiB ?? null),
           engine: gpuEngine(row.engine),
           measured: row.measured?.memoryMiB ?? null,
         },

@@ -14,7 +14,7 @@ const memory: Chart = {
   kind: "memory",
   axis: "MiB",
   budget: 16_384,
-  rows: [{ name: "a", low: 100, expected: 150, high: 200, engine: 140, measured: 160 }],
+  rows: [{ name: "a", low: 100, expected: 150, high: 200, then: 155, engine: 140, measured: 160 }],
 };
 const scatter: Chart = { kind: "scatter", xAxis: "perplexity", yAxis: "tok/s", points: [{ name: "only", x: 6.5, y: 40, slot: 2 }] };
 const history: Chart = {
