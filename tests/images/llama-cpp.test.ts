@@ -85,6 +85,8 @@ describe.skipIf(set === undefined)("llama.cpp from source", () => {
     await writeFile(dockerfile, (await readFile(dockerfile, "utf8")).replace("ARG CCACHE_NAMESPACE", namespace));
     await project.set("accept.advisories[0]", "CVE-2026-107183"); // open in both commits; callers are this test's
     await project.set("profile", "on-latest");
+    // half a year of llama.cpp lies between the commits: that their answers are the same, token for token, is not asked here
+    await project.changeConfig(({ gates, ...config }) => ({ ...config, gates: { ...(gates as object), answers: undefined } }));
   }
 
   /** Moves the pin of `latest` as an operator does. */
