@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect } from "vitest";
@@ -8,6 +8,8 @@ import { readProjectFile } from "../support/project.ts";
 import type { ProviderSet } from "../support/provider-sets.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
 import { writeTinyModel } from "../support/tiny-model.ts";
+
+const dockerfile = "docker/Dockerfile.llama-cpp-debian";
 
 /** Settings of `Pulumi.<stack>.yaml` below `llm-server:`, to be changed in place. */
 type Settings = Record<string, Record<string, Record<string, unknown>>>;
@@ -102,6 +104,30 @@ export class FaultStack implements AsyncDisposable {
     await writeFile(join(this.project.dir, "configs", `llama-cpp-${id}.env`), changed);
   }
 
+  /** An image `broken` and a profile of that name, which {@link changeImage} changes; the one that serves is left as it is. */
+  async addBrokenImage(): Promise<void> {
+    const images = join(this.project.dir, "configs", "images.yaml");
+    const all = parse(await readFile(images, "utf8")) as Record<string, object>;
+    await writeFile(images, stringify({ ...all, broken: all["debian"] }));
+    await this.addProfile("broken", "tiny", "broken");
+  }
+
+  /** One more step in the build of the broken image. */
+  changeImage(step: string): Promise<void> {
+    return appendFile(join(this.project.dir, dockerfile), `USER 0:0\nRUN ${step}\nUSER 10001:10001\n`);
+  }
+
+  /** A tool of the broken image becomes this script; the real one lies beside it as `<tool>-real`. */
+  replaceTool(tool: string, script: string): Promise<void> {
+    const base64 = Buffer.from(script).toString("base64");
+    return this.changeImage(`mv ${tool} ${tool}-real && echo ${base64} | base64 -d > ${tool} && chmod 755 ${tool}`);
+  }
+
+  /** Takes every change out of the broken image. */
+  async mendImage(): Promise<void> {
+    await writeFile(join(this.project.dir, dockerfile), readProjectFile(dockerfile) ?? "");
+  }
+
   use(profile: string): Promise<void> {
     return this.project.set("profile", profile);
   }
@@ -146,6 +172,6 @@ export class FaultStack implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.project[Symbol.asyncDispose]();
-    await rm(this.project.dir, { recursive: true, force: true });
+    await execa("docker", ["image", "rm", "--force", "llm-server/llama-cpp:broken"], { reject: false });
   }
 }

@@ -2,13 +2,11 @@
  * Faults 34 to 39 of docs/faults.md, with llama-perplexity replaced in a candidate's image by what the fault makes of it: none is ever a pass, the message says what came, and the
  * release that passed its gates serves. Cannot prove: that a tool which prints a wrong, well-formed number is found out.
  */
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { parse, stringify } from "yaml";
-import { projectDir } from "../../scripts/paths.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
 import { buildTestImage, testImage } from "../support/test-image.ts";
@@ -16,8 +14,6 @@ import { FaultStack } from "./fault-stack.ts";
 
 const sets = await providerSets();
 const set = sets.find(({ name }) => name === "official") ?? sets[0];
-const dockerfile = "docker/Dockerfile.llama-cpp-debian";
-const brokenTag = "llm-server/llama-cpp:broken";
 const tool = "/usr/bin/llama-perplexity";
 
 describe.skipIf(set === undefined)("a gate that can't tell", () => {
@@ -27,26 +23,17 @@ describe.skipIf(set === undefined)("a gate that can't tell", () => {
     await prepareModels(testImage);
     stack = await FaultStack.create(set as ProviderSet);
     await stack.deploy();
-    const images = join(stack.project.dir, "configs", "images.yaml");
-    const all = parse(await readFile(images, "utf8")) as Record<string, object>;
-    await writeFile(images, stringify({ ...all, broken: all["debian"] }));
-    await stack.addProfile("broken", "tiny", "broken");
+    await stack.addBrokenImage();
   });
   beforeEach(() => stack.use("broken"));
   afterEach(async () => {
-    await writeFile(join(stack.project.dir, dockerfile), await readFile(join(projectDir, dockerfile)));
+    await stack.mendImage();
   });
   afterAll(async () => {
     await stack[Symbol.asyncDispose]();
-    await execa("docker", ["image", "rm", "--force", brokenTag], { reject: false });
   });
 
-  /** The candidate's image is changed by one more step. */
-  const step = (command: string): Promise<void> =>
-    appendFile(join(stack.project.dir, dockerfile), `USER 0:0\nRUN ${command}\nUSER 10001:10001\n`);
-  /** The candidate's llama-perplexity is this script; the real one is beside it as `llama-perplexity-real`. */
-  const toolIs = (script: string): Promise<void> =>
-    step(`mv ${tool} ${tool}-real && echo ${Buffer.from(script).toString("base64")} | base64 -d > ${tool} && chmod 755 ${tool}`);
+  const toolIs = (script: string) => stack.replaceTool(tool, script);
   const hanging = "#!/bin/sh\nexec sleep 600\n";
   /** Prints what the real tool prints, changed by sed. */
   const printing = (change: string): string => `#!/bin/bash\nexec &> >(sed -E -u '${change}')\n${tool}-real "$@"\n`;
@@ -87,7 +74,7 @@ describe.skipIf(set === undefined)("a gate that can't tell", () => {
   });
 
   it("fault 37: an image without the tool is an error that names it", async () => {
-    await step(`rm ${tool}`);
+    await stack.changeImage(`rm ${tool}`);
     await stack.expectRefused(await stack.up(), /perplexity gate error: .*llama-perplexity/);
   });
 
