@@ -5,7 +5,7 @@ import { median, quantile } from "simple-statistics";
 
 import type { ScenarioSet } from "../../../plan/benchmark/protocol.ts";
 import type { RequestSample } from "../../../plan/benchmark/result.ts";
-import { describeServer } from "../../../scripts/gates/chat-client.ts";
+import { describeServer, measureChat } from "../../../scripts/gates/chat-client.ts";
 import { ScenarioRun } from "../../../scripts/gates/scenario-run.ts";
 
 /**
@@ -53,6 +53,22 @@ for (let round = 0; round < Number(rounds); round++) {
   pairs.push({ engine, client: median(own.map((sample) => sample.decodeTokensPerSec)) });
   samples.push(...own);
 }
+/** Processor time of this process for one streamed answer, ms. */
+async function answerCpuMs(generate: number): Promise<number> {
+  const before = process.cpuUsage();
+  const messages = [{ role: "user", content: "one two three" }] as const;
+  await measureChat(server, { scenario: "cost", turn: 0, messages, generateTokens: generate, cachePrompt: false, seed: 1 }, signal);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+// a long answer less a short one leaves what a further token costs
+const [shortTokens, longTokens] = [32, 512];
+const perToken: number[] = [];
+for (let round = 0; round < 8; round++) {
+  const short = await answerCpuMs(shortTokens);
+  perToken.push(((await answerCpuMs(longTokens)) - short) / (longTokens - shortTokens));
+}
 // every round also asks one request that is dropped, which costs the client the same
 const tokens = (samples.length + pairs.length) * generateTokens;
 const off = samples.map((sample) => 100 * (sample.decodeTokensPerSec / sample.serverDecodeTokensPerSec - 1));
@@ -65,7 +81,7 @@ process.stdout.write(
     `client against the server's timings, decode, ${off.length} requests: ${half(off, 3)} (wanted within 1 %)`,
     `client against llama-bench, ${ratios.length} pairs: ${half(ratios, 2)} (wanted within 3 %)`,
     `client ${median(pairs.map(({ client }) => client)).toFixed(2)} tok/s, llama-bench ${median(pairs.map(({ engine }) => engine)).toFixed(2)} tok/s`,
-    `client's own processor time: ${(cpuMs / tokens).toFixed(3)} ms per token (wanted under 0.2 ms), requests and prompts included`,
+    `client's own processor time per further token: median of ${perToken.length} ${median(perToken).toFixed(3)} ms, ${Math.min(...perToken).toFixed(3)} to ${Math.max(...perToken).toFixed(3)} (wanted under 0.2 ms); with requests and prompts ${(cpuMs / tokens).toFixed(3)} ms per token`,
     "",
   ].join("\n"),
 );
