@@ -1,4 +1,4 @@
-import { PassThrough, Readable } from "node:stream";
+import { PassThrough } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 
 import type Docker from "dockerode";
@@ -78,9 +78,8 @@ async function putFile(container: Docker.Container, file: OneOff["file"]): Promi
   await container.putArchive(await buffer(pack), { path: workFolder });
 }
 
-/** Output of a container that has ended. Followed while it runs, the engine can end the stream before the last lines, which a short run loses whole. */
 async function readLogs(docker: Docker, container: Docker.Container): Promise<{ stdout: string; stderr: string }> {
-  const stream = Readable.from([await container.logs({ follow: false, stdout: true, stderr: true })]);
+  const stream = await container.logs({ follow: true, stdout: true, stderr: true });
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   docker.modem.demuxStream(stream, stdout, stderr);
   stream.once("end", () => (stdout.end(), stderr.end()));
@@ -100,9 +99,9 @@ export async function runOneOff(docker: Docker, run: OneOff, signal: AbortSignal
     await putFile(container, run.file);
     await container.start();
     signal.addEventListener("abort", stop, { once: true });
+    const output = await readLogs(docker, container);
     await container.wait();
     signal.throwIfAborted();
-    const output = await readLogs(docker, container);
     const { State } = await container.inspect();
     return { exitCode: State.ExitCode, isOutOfMemory: State.OOMKilled, ...output };
   } finally {
