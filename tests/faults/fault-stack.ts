@@ -157,6 +157,14 @@ export class FaultStack implements AsyncDisposable {
       signal: AbortSignal.timeout(60_000),
     });
     expect([response.status, response.headers.get("x-llm-server-upstream")]).toEqual([200, expect.stringContaining(this.release)]);
+    // a failed candidate is kept stopped, so that its log can be read; guards take a moment to end
+    const left = async (): Promise<string[]> =>
+      (await this.roles()).filter((line) => line !== "server exited" && line !== "server created");
+    await expect.poll(left, { timeout: 15_000, interval: 500 }).toEqual(["gateway running", "server running"]);
+  }
+
+  /** Role and state of each container of the stack, sorted. */
+  async roles(): Promise<string[]> {
     const format = '{{.Label "llm-server.role"}} {{.State}}';
     const { stdout } = await execa("docker", [
       "ps",
@@ -166,8 +174,7 @@ export class FaultStack implements AsyncDisposable {
       "--format",
       format,
     ]);
-    const left = stdout.split("\n").filter((line) => line !== "server exited" && line !== "server created"); // a candidate's log can still be read
-    expect(left.sort()).toEqual(["gateway running", "server running"]);
+    return stdout.split("\n").sort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
