@@ -1,0 +1,294 @@
+/**
+ * What a rollout costs those who use the server meanwhile: `node tests/bench/rollout/run.ts [switch] [stream] [outage] [failure] [kill]`, all without arguments.
+ * Prints one JSON document. README.md says what each figure is.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
+import { execa } from "execa";
+import { median, quantile } from "simple-statistics";
+import { serverName } from "../../../plan/names.ts";
+import { benchmarkResultSchema } from "../../../plan/benchmark/result.ts";
+import { serverUrl, waitReady } from "../../../scripts/gates/candidate.ts";
+import { measureChat } from "../../../scripts/gates/chat-client.ts";
+import { GatewayControl } from "../../../scripts/rollout/gateway.ts";
+import { gatewayName } from "../../../plan/names.ts";
+import { prepareModels } from "../../support/models.ts";
+import { processesUnder } from "../../support/processes.ts";
+import { providerSets } from "../../support/provider-sets.ts";
+import { StackProject } from "../../support/stack-project.ts";
+import { buildTestImage, testImage } from "../../support/test-image.ts";
+
+const streams = 16;
+const switches = 20;
+const docker = new Docker();
+const wanted = new Set(process.argv.slice(2));
+const isWanted = (part: string): boolean => wanted.size === 0 || wanted.has(part);
+const note = (line: string): void => void process.stderr.write(`rollout bench: ${line}\n`);
+
+interface Sample {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly error: string | null;
+}
+
+/** `count` clients that each send one short request after the other until `work` is done. */
+async function underStreams(endpoint: string, count: number, work: () => Promise<void>): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  let isOver = false;
+  const client = async (): Promise<void> => {
+    while (!isOver) {
+      const startMs = performance.now();
+      const error = await stream(endpoint, 8).then(
+        () => null,
+        (reason: unknown) => String(reason),
+      );
+      samples.push({ startMs, endMs: performance.now(), error });
+    }
+  };
+  const clients = Array.from({ length: count }, client);
+  await work().finally(() => (isOver = true));
+  await Promise.all(clients);
+  return samples;
+}
+
+/** One streamed request of exactly that many tokens. */
+const stream = async (url: string, generateTokens: number) =>
+  (
+    await measureChat(
+      { url, headers: {} },
+      {
+        scenario: "rollout",
+        turn: 0,
+        messages: [{ role: "user", content: "Count to a hundred." }],
+        generateTokens,
+        cachePrompt: false,
+        seed: 1,
+      },
+      AbortSignal.timeout(120_000),
+    )
+  ).sample;
+
+const durations = (samples: readonly Sample[]): number[] => samples.map(({ startMs, endMs }) => endMs - startMs);
+const p99 = (values: readonly number[]): number => Math.round(quantile([...values], 0.99));
+
+const [set] = await providerSets();
+if (set === undefined) throw new Error("needs a provider set");
+await buildTestImage();
+await prepareModels(testImage);
+await using project = await StackProject.create(set, { fast: true });
+const result: Record<string, unknown> = { at: new Date().toISOString() };
+
+const activeRelease = async (): Promise<string> => String((await project.outputs())["activeRelease"]);
+async function deploy(profile: string, ctxSize: number): Promise<{ release: string; output: string; exitCode: number }> {
+  await project.writeProfile(profile, (text) =>
+    text
+      .replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${ctxSize}`)
+      .replace("LLAMA_ARG_N_PARALLEL=2", `LLAMA_ARG_N_PARALLEL=${streams}`),
+  );
+  await project.set("profile", profile);
+  const { exitCode, output } = await project.up();
+  return { release: await activeRelease(), output, exitCode };
+}
+/** Docker's events of containers between two times, in order: seconds, action, container name. */
+async function events(since: number, until: number): Promise<{ at: number; action: string; name: string }[]> {
+  const format = "{{.TimeNano}} {{.Action}} {{.Actor.Attributes.name}}";
+  const window = ["--since", String(since / 1000), "--until", String(until / 1000)];
+  const { stdout } = await execa("docker", ["events", ...window, "--filter", "type=container", "--format", format]);
+  return stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [nano = "", action = "", name = ""] = line.split(" ");
+      return { at: Number(nano) / 1e9, action, name };
+    });
+}
+
+note("deploying two releases");
+const first = (await deploy("a", 8192)).release;
+const second = (await deploy("b", 8448)).release;
+
+if (isWanted("switch")) {
+  const container = docker.getContainer(serverName(project.stack, first));
+  await container.start();
+  await waitReady(container, { apiKeyFile: null, timeoutSec: 60, signal: AbortSignal.timeout(60_000) });
+  const gateway = new GatewayControl(docker, gatewayName(project.stack));
+  const at: number[] = [];
+  let quietUntil = 0;
+  note(`${streams} streams, ${switches} switches between two releases that both run`);
+  const samples = await underStreams(project.endpoint, streams, async () => {
+    await sleep(30_000);
+    quietUntil = performance.now();
+    for (let index = 0; index < switches; index++) {
+      const release = index % 2 === 0 ? first : second;
+      at.push(performance.now());
+      await gateway.switchTo(release, [serverName(project.stack, release)]);
+      at.push(performance.now());
+      await sleep(2000);
+    }
+  });
+  await container.stop();
+  const quiet = samples.filter(({ endMs }) => endMs < quietUntil);
+  const near = samples.filter(({ startMs, endMs }) => at.some((moment) => startMs <= moment + 250 && endMs >= moment - 250));
+  result["switch"] = {
+    streams,
+    switches,
+    requests: samples.length,
+    failed: samples.filter(({ error }) => error !== null).length,
+    p99QuietMs: p99(durations(quiet)),
+    p99NearSwitchMs: p99(durations(near)),
+    medianQuietMs: Math.round(median(durations(quiet))),
+    medianNearSwitchMs: Math.round(median(durations(near))),
+    switchMs: Math.round(median(at.filter((_, index) => index % 2 === 1).map((end, index) => end - (at[2 * index] ?? end)))),
+  };
+  note(`${switches} deployments that switch, under the same load`);
+  const errors: string[] = [];
+  const rolled = await underStreams(project.endpoint, streams, async () => {
+    for (let index = 0; index < switches; index++) {
+      await project.set("profile", index % 2 === 0 ? "a" : "b");
+      const { exitCode, output } = await project.up();
+      if (exitCode !== 0) errors.push(output);
+    }
+  });
+  const failures = rolled.filter(({ error }) => error !== null).map(({ error }) => error);
+  result["rollouts"] = {
+    rollouts: switches,
+    notDeployed: errors,
+    requests: rolled.length,
+    failed: failures.length,
+    failures: failures.slice(0, 5),
+  };
+}
+
+if (isWanted("stream")) {
+  note("streaming directly and through the gateway, in turn");
+  const release = await activeRelease();
+  const direct = await serverUrl(docker.getContainer(serverName(project.stack, release)));
+  const pairs: { readonly direct: number; readonly gateway: number; readonly firstTokenMs: number }[] = [];
+  for (let index = 0; index < 30; index++) {
+    const order = index % 2 === 0 ? ([direct, project.endpoint] as const) : ([project.endpoint, direct] as const);
+    const one = await stream(order[0], 64);
+    const other = await stream(order[1], 64);
+    const [byDirect, byGateway] = index % 2 === 0 ? [one, other] : [other, one];
+    pairs.push({
+      direct: byDirect.decodeTokensPerSec,
+      gateway: byGateway.decodeTokensPerSec,
+      firstTokenMs: byGateway.firstTokenMs - byDirect.firstTokenMs,
+    });
+  }
+  result["stream"] = {
+    pairs: pairs.length,
+    speedRatio: Number(median(pairs.map((pair) => pair.gateway / pair.direct)).toFixed(4)),
+    firstTokenAddedMs: Number(median(pairs.map(({ firstTokenMs }) => firstTokenMs)).toFixed(2)),
+  };
+}
+
+await project.set("rollout.strategy", "recreate");
+
+if (isWanted("outage")) {
+  note("a release that replaces another in place");
+  const since = Date.now();
+  let failed = 0;
+  const samples = await underStreams(project.endpoint, 1, async () => {
+    const { exitCode, output } = await deploy("c", 8704);
+    if (exitCode !== 0) throw new Error(output);
+  });
+  failed = samples.filter(({ error }) => error !== null).length;
+  const { outageSec } = (
+    JSON.parse((await project.cli("status", project.stack, "--json")).output) as { lastRollout: { outageSec: number } }
+  ).lastRollout;
+  const engine = await engineSec(since, Date.now());
+  result["outage"] = { outageSec, engine, ownSec: Number((outageSec - engine.total).toFixed(2)), requests: samples.length, failed };
+}
+
+/** Seconds in which the engine stopped, loaded or was measured, from Docker's events and the samples of the benchmark. */
+async function engineSec(
+  since: number,
+  until: number,
+): Promise<{ stopping: number; loadingAndMeasuring: number; perplexity: number; total: number }> {
+  const all = await events(since, until);
+  const isServer = (name: string): boolean => name.startsWith(`llm-server-${project.stack}-server-`);
+  let stopping = 0;
+  let perplexity = 0;
+  const open = new Map<string, number>();
+  for (const { at, action, name } of all) {
+    const key = `${action === "kill" || action === "die" ? "kill" : "start"} ${name}`;
+    if (isServer(name) && action === "kill") open.set(key, at);
+    else if (isServer(name) && action === "die") stopping += at - (open.get(key) ?? at);
+    else if (!isServer(name) && action === "start") open.set(`run ${name}`, at);
+    else if (!isServer(name) && action === "die" && open.has(`run ${name}`)) perplexity += at - (open.get(`run ${name}`) ?? at);
+  }
+  const folder = join(project.dir, "benchmarks");
+  const file = readdirSync(folder).sort().at(-1) ?? "";
+  const { starts } = benchmarkResultSchema.parse(JSON.parse(readFileSync(join(folder, file), "utf8")));
+  const measured =
+    starts.reduce((sum, { readyMs, requests }) => sum + readyMs + requests.reduce((ms, { totalMs }) => ms + totalMs, 0), 0) / 1000;
+  const round = (value: number): number => Number(value.toFixed(2));
+  return {
+    stopping: round(stopping),
+    loadingAndMeasuring: round(measured),
+    perplexity: round(perplexity),
+    total: round(stopping + measured + perplexity),
+  };
+}
+
+/** Seconds from `begun` until the next request that was sent before is answered, beside what the server takes to load. */
+async function untilBack(part: string, work: () => Promise<number>): Promise<void> {
+  const release = await activeRelease();
+  const container = docker.getContainer(serverName(project.stack, release));
+  await container.restart({ t: 10 });
+  const { readyMs } = await waitReady(container, { apiKeyFile: null, timeoutSec: 60, signal: AbortSignal.timeout(60_000) });
+  let begun = 0;
+  const samples = await underStreams(project.endpoint, 1, async () => {
+    begun = await work();
+  });
+  const back = samples.find(({ endMs }) => endMs > begun);
+  const backSec = ((back?.endMs ?? Infinity) - begun) / 1000;
+  const failed = samples.filter(({ error }) => error !== null).length;
+  result[part] = {
+    backSec: Number(backSec.toFixed(2)),
+    loadSec: readyMs / 1000,
+    beyondLoadSec: Number((backSec - readyMs / 1000).toFixed(2)),
+    requests: samples.length,
+    failed,
+  };
+}
+
+if (isWanted("failure")) {
+  note("a candidate that fails its benchmark");
+  await untilBack("failure", async () => {
+    await project.refuseCandidates(true);
+    const since = Date.now();
+    await deploy("d", 8960);
+    await project.refuseCandidates(false);
+    const all = await events(since, Date.now());
+    // the gate has failed when it stops the candidate for the last time
+    const last = all.filter(({ action, name }) => action === "kill" && name.includes("-server-")).at(-1)?.at ?? 0;
+    return last * 1000 - Date.now() + performance.now();
+  });
+}
+
+if (isWanted("kill")) {
+  note("kill -9 of the gate while the candidate is measured");
+  await untilBack("kill", async () => {
+    await project.writeProfile("e", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=9216"));
+    await project.set("profile", "e");
+    const up = project.start("up", "--yes", "--skip-preview", "--stack", project.stack);
+    let killedAt = 0;
+    while (killedAt === 0) {
+      await sleep(100);
+      const below = await processesUnder(up.pid ?? 0);
+      const gate = below.find(({ command }) => command.startsWith("node") && command.includes("scripts/gates/benchmark.ts"));
+      const { stdout } = await execa("docker", ["ps", "--filter", `label=llm-server.stack=${project.stack}`, "--format", "{{.Names}}"]);
+      const candidateRuns = stdout.includes("-server-") && !stdout.includes(serverName(project.stack, await activeRelease()));
+      if (gate === undefined || !candidateRuns) continue;
+      killedAt = performance.now();
+      process.kill(gate.pid, "SIGKILL");
+    }
+    await up;
+    return killedAt;
+  });
+}
+
+process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
