@@ -14,8 +14,9 @@ export function findLeftovers(one: Case): Finding[] {
 function interrupted({ declared, seen }: Case): Finding[] {
   const { activity } = seen;
   if (activity.kind !== "interrupted") return [];
-  const { isLocked, isRollout, what } = activity;
+  const { isLocked, isRollout, hasPending, what } = activity;
   const unlock: Action[] = isLocked ? [{ do: "unlock" }] : [];
+  const clear: Action[] = hasPending ? [{ do: "clear" }] : [];
   const recover: Action[] = isRollout ? [{ do: "recover" }] : [];
   return [
     finding("warning", {
@@ -25,7 +26,7 @@ function interrupted({ declared, seen }: Case): Finding[] {
       found: what,
       consequence: isLocked ? "the next update is refused because of its lock" : "the next update has to finish or undo it first",
       fix: redeployCommand(declared.stack),
-      actions: [...unlock, ...recover, { do: "up" }],
+      actions: [...unlock, ...clear, ...recover, { do: "up" }],
     }),
   ];
 }

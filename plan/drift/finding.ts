@@ -15,6 +15,8 @@ export type Action =
   | { readonly do: "fetch"; readonly path: string; readonly setAside: boolean; readonly urns: readonly string[] }
   /** `pulumi cancel`: takes away the lock of an update whose process is gone. */
   | { readonly do: "unlock" }
+  /** `pulumi refresh --clear-pending-creates`: what a killed update made without recording it is found by its labels, not by the state. */
+  | { readonly do: "clear" }
   /** Finishes or undoes what a killed rollout left, as `npm run recover` does. */
   | { readonly do: "recover" };
 

@@ -144,6 +144,8 @@ export type Activity =
   | {
       readonly kind: "interrupted";
       readonly what: string;
+      /** Whether the state shows operations as begun; Pulumi keeps those of a killed update until they are cleared. */
+      readonly hasPending: boolean;
       /** Whether Pulumi's lock still stands in the way of the next update. */
       readonly isLocked: boolean;
       /** Whether a rollout's lock on the Docker host does. */

@@ -14,6 +14,8 @@ export interface Round {
 export interface RedeployPlan {
   /** Whether Pulumi's lock of an update that is gone is taken away. */
   readonly unlocks: boolean;
+  /** Whether operations that a killed update had begun are cleared from the state. */
+  readonly clears: boolean;
   /** Whether a killed rollout is finished or undone. */
   readonly recovers: boolean;
   readonly tags: readonly Of<"tag">[];
@@ -51,6 +53,7 @@ export function planRedeploy(findings: readonly Finding[]): RedeployPlan {
   const serves = stops.length + removes.length + replaces.length > 0 || actions.some((action) => action.do === "up");
   return {
     unlocks: actions.some((action) => action.do === "unlock"),
+    clears: actions.some((action) => action.do === "clear"),
     recovers: actions.some((action) => action.do === "recover"),
     tags: pick(actions, "tag"),
     setAside: unique(fetches.filter(({ setAside }) => setAside).map(({ path }) => path)),
@@ -65,7 +68,7 @@ export function planRedeploy(findings: readonly Finding[]): RedeployPlan {
   };
 }
 
-const touchesServing = (action: Action): boolean => action.do !== "tag" && action.do !== "unlock";
+const touchesServing = (action: Action): boolean => action.do !== "tag" && action.do !== "unlock" && action.do !== "clear";
 const unique = (values: readonly string[]): string[] => [...new Set(values)];
 const uniqueById = <T extends { readonly id: string }>(items: readonly T[]): T[] =>
   items.filter(({ id }, index) => items.findIndex((item) => item.id === id) === index);

@@ -72,5 +72,11 @@ export async function readActivity(
     ...[...pulumi, ...rollouts].map(({ by }) => `${by}, which is gone and left its lock`),
     ...(pending.length === 0 ? [] : [`begun and not ended: ${pending.join(", ")}`]),
   ];
-  return { kind: "interrupted", what: parts.join("; "), isLocked: pulumi.length > 0, isRollout: rollouts.length > 0 };
+  return {
+    kind: "interrupted",
+    what: parts.join("; "),
+    hasPending: pending.length > 0,
+    isLocked: pulumi.length > 0,
+    isRollout: rollouts.length > 0,
+  };
 }

@@ -111,11 +111,15 @@ async function refuseOtherRelease({ stack, promotion }: Declared): Promise<void>
 }
 
 /** Everything that comes before the first update. */
-async function prepare(docker: Docker, declared: Declared, { unlocks, recovers, tags, setAside }: RedeployPlan): Promise<void> {
+async function prepare(docker: Docker, declared: Declared, { unlocks, clears, recovers, tags, setAside }: RedeployPlan): Promise<void> {
   const { stack } = declared;
   if (unlocks) {
     progress("taking away the lock of an update whose process is gone");
     await readPulumi(["cancel", "--yes", "--stack", stack]);
+  }
+  if (clears) {
+    progress("clearing what a killed update had begun from the state");
+    await readPulumi(["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", stack]);
   }
   if (recovers) await recoverKilled(docker, stack);
   for (const { image, tag } of tags) {

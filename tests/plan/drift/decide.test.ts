@@ -76,7 +76,16 @@ describe("a redeployment", () => {
   const lost = { files: truncated.files.map((file) => ({ ...file, hasSource: false })) };
 
   it("has nothing to do where nothing was found", () => {
-    expect(planRedeploy([])).toEqual({ unlocks: false, recovers: false, tags: [], setAside: [], supplies: null, serving: null, left: [] });
+    expect(planRedeploy([])).toEqual({
+      unlocks: false,
+      clears: false,
+      recovers: false,
+      tags: [],
+      setAside: [],
+      supplies: null,
+      serving: null,
+      left: [],
+    });
   });
 
   it("brings a model file and an image back before it touches a server", () => {

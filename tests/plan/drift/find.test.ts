@@ -214,10 +214,10 @@ describe("what is found, how bad it is, and what mends it", () => {
     ],
     [
       "a killed update",
-      { activity: { kind: "interrupted", what: "an update", isLocked: true, isRollout: true } },
+      { activity: { kind: "interrupted", what: "an update", hasPending: true, isLocked: true, isRollout: true } },
       "update-interrupted",
       "warning",
-      [{ do: "unlock" }, { do: "recover" }, { do: "up" }],
+      [{ do: "unlock" }, { do: "clear" }, { do: "recover" }, { do: "up" }],
     ],
     [
       "a network that is gone",
@@ -360,7 +360,7 @@ describe("what Pulumi alone sees of a running container", () => {
 it("puts what keeps requests from being answered first", () => {
   const findings = find({
     ...withServer(null),
-    activity: { kind: "interrupted", what: "x", isLocked: false, isRollout: false },
+    activity: { kind: "interrupted", what: "x", hasPending: false, isLocked: false, isRollout: false },
     knownStacks: [],
     labelled: [{ ...healthy.labelled[0]!, id: "p", name: "p", stack: "prod" }],
   });
