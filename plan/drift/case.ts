@@ -13,6 +13,9 @@ export interface Case {
   readonly nowMs: number;
 }
 
+/** Roles of containers that a stack's state owns; helpers and locks come and go. */
+export const ownedRoles: readonly string[] = ["server", "gateway"];
+
 /** The command that mends what can be mended. */
 export const redeployCommand = (stack: string): string => `npm run drift -- --stack ${stack} --redeploy`;
 

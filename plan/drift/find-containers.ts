@@ -13,10 +13,11 @@ const loopSec = 90;
 /** Containers of the promoted release and the gateway that are not there, not running, or not the ones that were deployed. */
 export function findContainers(one: Case): Finding[] {
   const { gateway } = one.declared;
-  return [...one.servers, ...(gateway === null ? [] : [gateway])].flatMap((container) => judge(container, one) ?? []);
+  return [...one.servers, ...(gateway === null ? [] : [gateway])].flatMap((container) => judgeContainer(container, one) ?? []);
 }
 
-function judge(container: DeclaredContainer, one: Case): Finding | undefined {
+/** What is wrong with one declared container; undefined: nothing. */
+export function judgeContainer(container: DeclaredContainer, one: Case): Finding | undefined {
   const isServer = container.release !== null;
   const role = isServer ? "server" : "gateway";
   const { name } = container;

@@ -1,4 +1,4 @@
-import { redeployCommand, short, type Case } from "./case.ts";
+import { ownedRoles, redeployCommand, short, type Case } from "./case.ts";
 import { finding, type Finding } from "./finding.ts";
 
 /** Images that the stack was deployed from and that are gone, or whose tag names another one. What runs keeps its image by id. */
@@ -18,7 +18,9 @@ export function findImages({ declared, seen }: Case): Finding[] {
           ? [{ do: "up" }]
           : [{ do: "replace", urns: [urn] }],
       });
-    const other = seen.labelled.find((container) => container.stack !== declared.stack && container.image === image.taggedId);
+    const other = seen.labelled.find(
+      ({ stack, role, image: used }) => stack !== declared.stack && ownedRoles.includes(role) && used === image.taggedId,
+    );
     if (other !== undefined)
       return finding("note", {
         ...common,

@@ -1,9 +1,6 @@
-import { redeployCommand, type Case } from "./case.ts";
+import { ownedRoles, redeployCommand, type Case } from "./case.ts";
 import { finding, type Action, type Finding } from "./finding.ts";
 import type { ContainerSeen } from "./observation.ts";
-
-/** Roles of containers that a stack's state owns; helpers come and go. */
-const ownedRoles: readonly string[] = ["server", "gateway"];
 
 /** What an interrupted update left, and containers with the project's labels that no stack owns. */
 export function findLeftovers(one: Case): Finding[] {

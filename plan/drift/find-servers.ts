@@ -1,5 +1,6 @@
 import { findRubbish } from "./answer.ts";
-import { missingNetworks, recreate, redeployCommand, restartThroughGates, stateOf, type Case } from "./case.ts";
+import { recreate, redeployCommand, restartThroughGates, stateOf, type Case } from "./case.ts";
+import { judgeContainer } from "./find-containers.ts";
 import type { DeclaredContainer } from "./declared.ts";
 import { finding, type Finding } from "./finding.ts";
 import type { Remembered, SelfDescription, ServerSeen } from "./observation.ts";

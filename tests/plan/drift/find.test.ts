@@ -306,6 +306,19 @@ describe("what is no drift", () => {
     expect(find(seen("running"), { servers })).toMatchObject([{ kind: "candidate-running", actions: [{ do: "stop", id: "c" }] }]);
   });
 
+  it("is not misled by a helper of another stack that uses the image which a tag names", () => {
+    const helper = { ...healthy.labelled[0]!, id: "p", name: "p", stack: "prod", role: "helper", image: "sha256:x" };
+    const moved = { images: [{ ...healthy.images[0]!, taggedId: "sha256:x" }] };
+    expect(find({ ...moved, knownStacks: ["dev", "prod"], labelled: [...healthy.labelled, helper] })).toMatchObject([
+      { kind: "image-tag-elsewhere" },
+    ]);
+  });
+
+  it("says of a server in a restart loop only that, whatever it answered just now", () => {
+    const looping = { ...withServer({ restarts: 5, startedAtMs: nowMs - 1000 }), ...answer({ kind: "failed", reason: "fetch failed" }) };
+    expect(find(looping).map(({ kind }) => kind)).toEqual(["server-restarting"]);
+  });
+
   it("takes a tag that another stack's deployment moved for what it is", () => {
     const elsewhere = { ...healthy.labelled[0]!, id: "p", name: "p", stack: "prod", image: "sha256:x" };
     expect(
