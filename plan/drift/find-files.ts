@@ -34,7 +34,7 @@ function content(file: DeclaredFile, seen: FileSeen, one: Case): Finding[] | und
   const broken =
     restart.length > 0
       ? "the running server reads it: its answers may be wrong, or it dies"
-      : "the server that runs has its own copy; the next start fails or serves another model";
+      : `${seen.inServers.length > 0 ? "the server that runs has its own copy; " : ""}the next start fails or serves another model`;
   if (stat === null)
     return [
       finding("error", {

@@ -14,7 +14,8 @@ const slowShare = 0.5;
 export function findServers(one: Case): Finding[] {
   return one.servers.flatMap((server) => {
     const asked = one.seen.servers.find(({ name }) => name === server.name);
-    return asked === undefined || missingNetworks(one, server).length > 0
+    // a container that is in trouble itself answers nothing, which needs not be said twice
+    return asked === undefined || judgeContainer(server, one)?.severity === "error"
       ? []
       : [answer, description, graphics, speed].flatMap((judge) => judge(server, asked, one) ?? []);
   });
