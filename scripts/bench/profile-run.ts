@@ -133,14 +133,17 @@ async function measure(
   const server = await serverTraces(docker, stack);
   const { outcome, reason } = decideOutcome({ result, gates, ...traces, ...server });
   progress.phase("destroy");
-  const left = isKept ? null : await removeStack(stack, place, docker, false).then(() => null, describeError);
+  const left = isKept ? null : await remove(bench, stack, docker, false).then(() => null, describeError);
   const notGone = left === null ? "" : `; its stack could not be removed: ${left}; remove it with: pulumi destroy -s ${stack}`;
   return { outcome, reason: `${reason}${notGone}`, result, gates, spans: traces.spans };
 }
 
-/** Removes a bench stack and everything it made. */
-export async function removeStack(stack: string, place: PulumiPlace, docker: Docker, isInterrupted: boolean): Promise<void> {
-  const bench = await BenchStack.open(stack, place);
+/** Removes what an interrupted run left of a bench stack. */
+export async function removeStack(stack: string, place: PulumiPlace, docker: Docker): Promise<void> {
+  await remove(await BenchStack.open(stack, place), stack, docker, true);
+}
+
+async function remove(bench: BenchStack, stack: string, docker: Docker, isInterrupted: boolean): Promise<void> {
   await bench.remove(isInterrupted);
   await removeLeftovers(docker, stack);
 }

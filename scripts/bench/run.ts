@@ -35,7 +35,7 @@ export async function runBench(request: BenchRequest, signal: AbortSignal): Prom
   const place = { ...request.pulumi, workDir };
   if (state.interrupted !== null) {
     progress.line(`removing what the interrupted bench of ${state.interrupted.profile} left`);
-    await removeStack(state.interrupted.stack, place, request.docker, true);
+    await removeStack(state.interrupted.stack, place, request.docker);
   }
   if (!isResumed) {
     await journal.reset();

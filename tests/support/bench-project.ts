@@ -2,7 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { parse, stringify } from "yaml";
+import { parse } from "yaml";
 import { scaleToDev } from "../../plan/bench/scale.ts";
 import type { StackSettings } from "../../plan/bench/settings.ts";
 import { deriveProfile, planVariants } from "../../plan/bench/variants.ts";
@@ -66,25 +66,19 @@ export class BenchProject implements AsyncDisposable {
     return new BenchProject(dir, await settingsOf(isShort));
   }
 
-  /** Adds profiles that each fail in a way of their own: `torn` does not parse, `unbuilt` has an image that does not build, `greedy` takes more memory than 300 MiB. */
+  /** Adds profiles that fail each in a way of its own: `torn` does not parse, `greedy` takes more memory than 300 MiB. */
   async addFailing(): Promise<readonly string[]> {
     const configs = join(this.dir, "configs");
     const dev = await readFile(join(configs, "llama-cpp-dev.env"), "utf8");
-    const write = (id: string, text: string): Promise<void> => writeFile(join(configs, `llama-cpp-${id}.env`), text);
-    await write("torn", `${dev}LLAMA_ARG_NO_SUCH=1\n`);
-    await write("unbuilt", deriveProfile(dev, { IMAGE: "unbuilt" }));
-    await write("greedy", deriveProfile(dev, { LLAMA_ARG_LOAD_MODE: "none" }));
-    const images = await readFile(join(configs, "images.yaml"), "utf8");
-    const { debian } = parse(images) as { debian: object };
-    await writeFile(
-      join(configs, "images.yaml"),
-      `${images}\n${stringify({ unbuilt: { ...debian, dockerfile: "docker/Dockerfile.unbuilt" } })}`,
-    );
-    await writeFile(
-      join(this.dir, "docker", "Dockerfile.unbuilt"),
-      "ARG RUNTIME_BASE\nFROM ${RUNTIME_BASE}\nRUN echo no such package && exit 7\n",
-    );
-    return ["torn", "unbuilt", "greedy"];
+    await writeFile(join(configs, "llama-cpp-torn.env"), `${dev}LLAMA_ARG_NO_SUCH=1\n`);
+    await writeFile(join(configs, "llama-cpp-greedy.env"), deriveProfile(dev, { LLAMA_ARG_LOAD_MODE: "none" }));
+    return ["torn", "greedy"];
+  }
+
+  /** Makes the image of the dev profile one that does not build. */
+  async breakImage(): Promise<void> {
+    const file = join(this.dir, "docker", "Dockerfile.llama-cpp-debian");
+    await writeFile(file, `${await readFile(file, "utf8")}\nRUN exit 7\n`);
   }
 
   /** What a run of some profiles asks for; `memoryMiB` limits their servers. */

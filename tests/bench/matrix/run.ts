@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { describeSeconds } from "../../../plan/bench/outcome.ts";
+import { readRecords } from "../../../scripts/bench/records.ts";
 import { runBench } from "../../../scripts/bench/run.ts";
 import { projectDir } from "../../../scripts/paths.ts";
 import { BenchProject } from "../../support/bench-project.ts";
@@ -24,6 +25,9 @@ const overheadPercent = (100 * (wallSec - measuredSec)) / measuredSec;
 process.stdout.write(
   `${describeSeconds(wallSec)} in all, ${describeSeconds(measuredSec)} measured: overhead ${overheadPercent.toFixed(1)} %\n`,
 );
+const records = await readRecords(join(project.dir, "benchmarks"));
+const gatesSec = records.flatMap(({ gates }) => gates).reduce((sum, gate) => sum + gate.wallSec, 0);
+process.stdout.write(`${describeSeconds(gatesSec)} by the gates' own clocks, without images, models and waiting for other rollouts\n`);
 const left = await project.onHost(profiles);
 const wrong = done.filter(({ profile, outcome }) => outcome !== expected(profile));
 if (left.length > 0) process.stdout.write(`left on the Docker host: ${left.join(", ")}\n`);
