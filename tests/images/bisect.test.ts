@@ -61,12 +61,13 @@ describe.skipIf(set === undefined)("npm run bisect", () => {
     await rm(folder, { recursive: true });
   });
 
-  const bisect = (bad: string) =>
-    execa("node", ["scripts/cli.ts", "bisect", "--good", good, "--bad", bad, "--profile", "source", "--stack", project.stack, "--json"], {
-      cwd: project.dir,
-      env: project.env,
-      reject: false,
-    });
+  /** Runs the command; `stderr` without the builders' own lines. */
+  async function bisect(bad: string): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+    const args = ["--good", good, "--bad", bad, "--profile", "source", "--stack", project.stack, "--json"];
+    const options = { cwd: project.dir, env: project.env, reject: false } as const;
+    const { exitCode, stdout, stderr } = await execa("node", ["scripts/cli.ts", "bisect", ...args], options);
+    return { exitCode, stdout, stderr: stderr.replace(/^#\d+ .*\n/gm, "") };
+  }
 
   it("names the commit that made the profile slower, and leaves nothing running", async () => {
     const { stdout, stderr } = await bisect(slow.commits.at(-1) ?? "");
