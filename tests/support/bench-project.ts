@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { parse } from "yaml";
 import { scaleToDev } from "../../plan/bench/scale.ts";
 import type { StackSettings } from "../../plan/bench/settings.ts";
-import { deriveProfile, planVariants } from "../../plan/bench/variants.ts";
+import { planVariants } from "../../plan/bench/variants.ts";
 import { labels } from "../../plan/names.ts";
 import { requestKey } from "../../scripts/bench/journal-file.ts";
 import type { BenchRequest } from "../../scripts/bench/request.ts";
@@ -66,25 +66,10 @@ export class BenchProject implements AsyncDisposable {
     return new BenchProject(dir, await settingsOf(isShort));
   }
 
-  /** Adds profiles that fail each in a way of its own: `torn` does not parse, `greedy` takes more memory than 300 MiB. */
-  async addFailing(): Promise<readonly string[]> {
-    const configs = join(this.dir, "configs");
-    const dev = await readFile(join(configs, "llama-cpp-dev.env"), "utf8");
-    await writeFile(join(configs, "llama-cpp-torn.env"), `${dev}LLAMA_ARG_NO_SUCH=1\n`);
-    await writeFile(join(configs, "llama-cpp-greedy.env"), deriveProfile(dev, { LLAMA_ARG_LOAD_MODE: "none" }));
-    return ["torn", "greedy"];
-  }
-
-  /** Makes the image of the dev profile one that does not build. */
-  async breakImage(): Promise<void> {
-    const file = join(this.dir, "docker", "Dockerfile.llama-cpp-debian");
-    await writeFile(file, `${await readFile(file, "utf8")}\nRUN exit 7\n`);
-  }
-
-  /** What a run of some profiles asks for; `memoryMiB` limits their servers. */
-  request(profiles: readonly string[], memoryMiB?: number): BenchRequest {
+  /** What a run of some profiles asks for. */
+  request(profiles: readonly string[]): BenchRequest {
     const variants = planVariants(profiles, []);
-    const settings = memoryMiB === undefined ? this.settings : { ...this.settings, "llm-server:device": { memoryMiB } };
+    const { settings } = this;
     return {
       projectDir: this.dir,
       variants,
