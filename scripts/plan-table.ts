@@ -137,7 +137,8 @@ async function findMeasured(profile: string, expectations: Expectations, folder:
   );
   for (const file of files.sort().reverse()) {
     const result = benchmarkResultSchema.safeParse(JSON.parse(await readFile(join(folder, "benchmarks", file), "utf8")));
-    const peaks = result.success ? result.data.starts.flatMap(({ memoryPeakMiB }) => memoryPeakMiB ?? []) : [];
+    const isOwn = result.success && result.data.subject.profile === profile; // another profile's id may begin with this one's
+    const peaks = isOwn ? result.data.starts.flatMap(({ memoryPeakMiB }) => memoryPeakMiB ?? []) : [];
     if (peaks.length > 0) return { memoryMiB: Math.max(...peaks), source: `benchmarks/${file}`, isSeed: false };
   }
   const memoryMiB = measuredVramMiB(expectations, profile);

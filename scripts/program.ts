@@ -21,8 +21,8 @@ export async function runProgram(main: (signal: AbortSignal) => Promise<unknown>
     const result = await main(abort.signal);
     process.stdout.write(`${JSON.stringify(result)}\n`);
   } catch (error) {
-    const { aborted, reason } = abort.signal;
-    if (aborted && error !== reason) log(describeError(reason));
+    const reason: unknown = abort.signal.reason; // undefined while nothing was stopped
+    if (reason !== undefined && error !== reason) log(describeError(reason));
     log(describeError(error));
     process.exitCode = 1;
   } finally {
