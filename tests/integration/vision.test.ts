@@ -49,6 +49,7 @@ async function benchmark(container: Docker.Container): Promise<{ exitCode: numbe
     modelSha256: "unused",
     flags,
     host: null,
+    rollout: null,
     evidenceVolume,
     helperImage: testImage,
     dryRun: false,
