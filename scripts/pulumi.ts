@@ -8,7 +8,9 @@ import { log } from "./program.ts";
 /** The part of an exported state that is read here. */
 const stateSchema = z.object({
   deployment: z.object({
-    resources: z.array(z.object({ urn: z.string(), id: z.string().optional(), outputs: z.record(z.string(), z.unknown()).optional() })).default([]),
+    resources: z
+      .array(z.object({ urn: z.string(), id: z.string().optional(), outputs: z.record(z.string(), z.unknown()).optional() }))
+      .default([]),
   }),
 });
 
@@ -55,7 +57,7 @@ export async function readPromotion(stack: string): Promise<Promotion | null> {
 /** Provider ids of everything in a stack's state; empty for a stack that nothing was deployed to. @throws {Error} if there is no such stack in this backend */
 export async function readStateIds(stack: string): Promise<Set<string>> {
   const { deployment } = stateSchema.parse(JSON.parse(await readPulumi(["stack", "export", "--stack", stack])));
-  return new Set((deployment.resources).flatMap(({ id }) => (id === undefined ? [] : [id])));
+  return new Set(deployment.resources.flatMap(({ id }) => (id === undefined ? [] : [id])));
 }
 
 /** Makes sure that a stack exists in the backend. @throws {Error} with Pulumi's message */
