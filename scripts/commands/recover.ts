@@ -10,7 +10,7 @@ import { removeOrphans } from "../rollout/orphans.ts";
 import { livenessOf } from "../rollout/owner.ts";
 import { describeEnd, recoverRollout, recoverStack, recoveryDevice } from "../rollout/recover.ts";
 import { StackHost } from "../rollout/stack-host.ts";
-import { readStateLock } from "../rollout/state-lock.ts";
+import { readStateLocks } from "../rollout/state-lock.ts";
 
 /** Times for a stack that no rollout holds, so that no lock says what it wants: the longest load of a big model, and a drain that interrupts nobody. */
 const defaultTimes = { readyTimeoutSec: 900, drainSec: 120 };
@@ -95,13 +95,13 @@ async function recoverFree(docker: Docker, stack: string, signal: AbortSignal, p
 /** Takes away what a killed CLI left in the way of the next deployment: its lock on the state, and objects that it made and did not record. */
 async function mendState(docker: Docker, stack: string): Promise<void> {
   const progress = progressOf(stack);
-  const lock = await readStateLock(stack);
-  if (lock === "held") {
+  const locks = (await readStateLocks(stack)) ?? [];
+  if (!locks.every((lock) => lock?.isDead === true)) {
     progress("a pulumi command works on its state; nothing was looked for that a killed one left");
     return;
   }
   try {
-    if (lock === "stale") {
+    if (locks.length > 0) {
       await readPulumi(["cancel", "--yes", "--stack", stack]);
       progress("the lock of a killed pulumi command was taken off its state");
     }

@@ -1,5 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
@@ -13,6 +12,7 @@ import { connectDocker } from "../../scripts/docker/host.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { freePort } from "./stack-project.ts";
 import { testModels } from "./models.ts";
+import { copyProject } from "./project-copy.ts";
 
 /** Image that does not know the flags of the build that C4 failed on; its profile keeps it, so it is refused as then. */
 const unknownImage = "before-fit";
@@ -38,20 +38,7 @@ export class BenchProject implements AsyncDisposable {
 
   /** `isShort`: as few starts and chunks as there can be; else those of the dev stack. */
   static async create(profiles: readonly string[], isShort: boolean): Promise<BenchProject> {
-    const dir = await mkdtemp(join(tmpdir(), "llm-server-bench-"));
-    for (const part of [
-      "Pulumi.yaml",
-      "package.json",
-      "index.ts",
-      "components",
-      "plan",
-      "scripts",
-      "configs",
-      "docker",
-      "toolchain/versions.env",
-    ])
-      await cp(join(projectDir, part), join(dir, part), { recursive: true });
-    await symlink(join(projectDir, "node_modules"), join(dir, "node_modules"));
+    const dir = await copyProject("llm-server-bench-");
     for (const folder of ["benchmarks", "state", ".tools"]) await mkdir(join(dir, folder));
     const dev = await readFile(join(projectDir, "configs", "llama-cpp-dev.env"), "utf8");
     for (const id of profiles) {

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { cp, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa, type ResultPromise } from "execa";
 import { parse, stringify } from "yaml";
 import { labels } from "../../plan/names.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { badModel, goodModel, testModels } from "./models.ts";
+import { copyProject } from "./project-copy.ts";
 import type { ProviderSet } from "./provider-sets.ts";
 
 /** What a `pulumi` command did. */
@@ -45,22 +45,9 @@ export class StackProject implements AsyncDisposable {
 
   /** `fast`: gates that take a second each, for tests of what happens around them. */
   static async create(set: ProviderSet, { fast = false }: { readonly fast?: boolean } = {}): Promise<StackProject> {
-    const dir = await mkdtemp(join(tmpdir(), "llm-server-test-"));
+    const dir = await copyProject("llm-server-test-");
     const stack = `t${randomBytes(3).toString("hex")}`;
     const project = new StackProject(dir, stack, await freePort(), set);
-    for (const part of [
-      "Pulumi.yaml",
-      "package.json",
-      "index.ts",
-      "components",
-      "plan",
-      "scripts",
-      "configs",
-      "docker",
-      "toolchain/versions.env",
-    ])
-      await cp(join(projectDir, part), join(dir, part), { recursive: true });
-    await symlink(join(projectDir, "node_modules"), join(dir, "node_modules"));
     await mkdir(join(dir, "state"));
     await mkdir(join(dir, ".tools", "bin"), { recursive: true });
     await writeFile(join(dir, ".tools", "bin", "pulumi"), '#!/bin/sh\nexec pulumi "$@"\n', { mode: 0o755 });
