@@ -5,6 +5,7 @@ import { z } from "zod";
 import { gatewayName, labels } from "../plan/names.ts";
 import { connectDocker, exists } from "./docker/host.ts";
 import { log, runProgram } from "./program.ts";
+import { beforeRollout } from "./serving.ts";
 
 /** Input of this program, from the environment variable `PREFLIGHT_INPUT`. */
 const preflightInputSchema = z.strictObject({
@@ -78,13 +79,15 @@ async function checkSpace(docker: Docker, root: string, { room }: PreflightInput
   return bytesNeeded;
 }
 
-await runProgram(async () => {
+await runProgram((signal) => {
   const input = preflightInputSchema.parse(JSON.parse(process.env["PREFLIGHT_INPUT"] ?? "null"));
-  const docker = connectDocker(null);
-  const { version, root } = await checkDocker(docker);
-  await checkPort(docker, input);
-  await checkName(docker, input.stack);
-  const bytes = await checkSpace(docker, root, input);
-  log(`preflight: Docker ${version}; ${input.bind}:${input.port} free or ours; room for ${gib(bytes)}`);
-  return { docker: version };
+  return beforeRollout(input.stack, signal, async () => {
+    const docker = connectDocker(null);
+    const { version, root } = await checkDocker(docker);
+    await checkPort(docker, input);
+    await checkName(docker, input.stack);
+    const bytes = await checkSpace(docker, root, input);
+    log(`preflight: Docker ${version}; ${input.bind}:${input.port} free or ours; room for ${gib(bytes)}`);
+    return { docker: version };
+  });
 });

@@ -4,29 +4,45 @@ import { prettifyError, ZodError } from "zod";
 /** How often a program looks whether the process that started it is still there, milliseconds. */
 const parentPollMs = 1000;
 
+/** When a program has to end by itself. */
+interface Deadline {
+  readonly deadlineSec: number;
+  /** How long what is then still at work may take, milliseconds, before the process is ended: a hung Docker engine must not hold a rollout. */
+  readonly graceMs: number;
+}
+
 /**
- * Runs a program that Pulumi started: its result is one JSON line on standard output, its progress goes to standard error. An error is one readable
- * message and exit code 1. The signal aborts on SIGINT, SIGTERM, SIGHUP, and when the parent is gone: Pulumi kills only the shell around a
- * command, so an orphan would go on unseen. What `main` holds must be released by its own `finally` and `using`.
+ * Aborts on SIGINT, SIGTERM and SIGHUP, when the parent process is gone (Pulumi kills only the shell around a command, so an orphan would go on unseen), and at the
+ * deadline, if there is one. Only the first of these counts: what it stops has to clean up, and is not stopped in that.
  */
-export async function runProgram(main: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+export function stopSignal(limit: Deadline | null = null): AbortSignal {
   const abort = new AbortController();
   const parent = process.ppid;
-  const watch = setInterval(() => {
-    if (process.ppid !== parent) abort.abort(new Error("the process that started this one is gone"));
-  }, parentPollMs);
-  watch.unref();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => abort.abort(new Error(`stopped by ${name}`)));
+  const stop = (reason: string): void => {
+    if (abort.signal.aborted) return;
+    abort.abort(new Error(reason));
+    if (limit !== null) setTimeout(() => process.exit(1), limit.graceMs).unref();
+  };
+  setInterval(() => process.ppid === parent || stop("the process that started this one is gone"), parentPollMs).unref();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop(`stopped by ${name}`));
+  if (limit !== null) setTimeout(() => stop(`deadline of ${limit.deadlineSec} s passed`), limit.deadlineSec * 1000).unref();
+  return abort.signal;
+}
+
+/**
+ * Runs a program that Pulumi started: its result is one JSON line on standard output, its progress goes to standard error. An error is one readable
+ * message and exit code 1. The signal is that of {@link stopSignal}; what `main` holds must be released by its own `finally` and `using`.
+ */
+export async function runProgram(main: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const signal = stopSignal();
   try {
-    const result = await main(abort.signal);
+    const result = await main(signal);
     process.stdout.write(`${JSON.stringify(result)}\n`);
   } catch (error) {
-    const reason: unknown = abort.signal.reason; // undefined while nothing was stopped
+    const reason: unknown = signal.reason; // undefined while nothing was stopped
     if (reason !== undefined && error !== reason) log(describeError(reason));
     log(describeError(error));
     process.exitCode = 1;
-  } finally {
-    clearInterval(watch);
   }
 }
 

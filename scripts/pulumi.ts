@@ -64,3 +64,11 @@ export async function readStateIds(stack: string): Promise<Set<string>> {
 export async function ensureStack(stack: string): Promise<void> {
   await readPulumi(["stack", "select", "--create", "--stack", stack]);
 }
+
+const stacksSchema = z.array(z.object({ name: z.string() }));
+
+/** Names of the backend's stacks of this project, without the organization that some backends put before them. */
+export async function listStacks(): Promise<string[]> {
+  const stacks = stacksSchema.parse(JSON.parse(await readPulumi(["stack", "ls", "--json"])));
+  return stacks.map(({ name }) => name.split("/").at(-1) ?? name);
+}

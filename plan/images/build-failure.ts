@@ -1,3 +1,5 @@
+import { describeUntouched } from "../serving.ts";
+
 /** Why an image build failed. `kind` tells the caller whose fault it is: another commit may build, another argument must be given, or nothing will build before somebody acts. */
 export interface BuildFailure {
   readonly kind: "arguments" | "source" | "compile" | "host";
@@ -8,15 +10,15 @@ export interface BuildFailure {
 }
 
 /**
- * What the operator is told of an image that could not be built: why, in the builder's words, and what serves all the same; `serving` is the release that takes
- * the traffic, null where none does.
+ * What the operator is told of an image that could not be built: why, in the builder's words, and what serves all the same; `serving` as {@link describeUntouched}
+ * takes it.
  */
-export function describeBuildFailure(tag: string, { message, lastLines }: BuildFailure, serving: string | null): string {
+export function describeBuildFailure(tag: string, { message, lastLines }: BuildFailure, serving: string | null | undefined): string {
   return [
     `${tag} could not be built; the builder's last lines:`,
     ...lastLines.map((line) => `  | ${line}`),
     message,
-    serving === null ? "nothing was stopped; no release served before" : `nothing was stopped: release ${serving} serves`,
+    describeUntouched(serving),
   ].join("\n");
 }
 

@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
-import { labels } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
 import { connectDocker } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
@@ -11,6 +10,7 @@ import { livenessOf } from "../rollout/owner.ts";
 import { describeEnd, recoverRollout, recoverStack, recoveryDevice } from "../rollout/recover.ts";
 import { StackHost } from "../rollout/stack-host.ts";
 import { readStateLocks } from "../rollout/state-lock.ts";
+import { requireStack, stacksOnHost } from "./known-stack.ts";
 
 /** Times for a stack that no rollout holds, so that no lock says what it wants: the longest load of a big model, and a drain that interrupts nobody. */
 const defaultTimes = { readyTimeoutSec: 900, drainSec: 120 };
@@ -33,7 +33,8 @@ export function recoverCommand(): Command {
       const abort = new AbortController();
       process.once("SIGINT", () => abort.abort(new Error("stopped by SIGINT; run it again to go on")));
       const docker = connectDocker(null);
-      const stacks = only === undefined ? await stacksOf(docker) : [only];
+      if (only !== undefined) await requireStack(docker, only);
+      const stacks = only === undefined ? await stacksOnHost(docker) : [only];
       const results: Recovery[] = [];
       for (const stack of stacks) {
         const result = await recover(docker, stack, force, abort.signal);
@@ -44,13 +45,6 @@ export function recoverCommand(): Command {
       process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : `${lines.join("\n") || "no stack is on this Docker host"}\n`);
       if (results.some(({ result }) => result === "degraded" || result === "busy")) process.exitCode = 1;
     });
-}
-
-/** Stacks that have a gateway or a lock on this Docker host. */
-async function stacksOf(docker: Docker): Promise<string[]> {
-  const containers = await docker.listContainers({ all: true, filters: { label: [labels.stack] } });
-  const named = containers.filter(({ Labels }) => ["gateway", "lock"].includes(Labels[labels.role] ?? ""));
-  return [...new Set(named.map(({ Labels }) => Labels[labels.stack] ?? ""))].sort();
 }
 
 async function recover(docker: Docker, stack: string, force: boolean, signal: AbortSignal): Promise<Recovery> {
@@ -96,7 +90,7 @@ async function recoverFree(docker: Docker, stack: string, signal: AbortSignal, p
 async function mendState(docker: Docker, stack: string): Promise<void> {
   const progress = progressOf(stack);
   const locks = (await readStateLocks(stack)) ?? [];
-  if (!locks.every((lock) => lock?.isDead === true)) {
+  if (!locks.every(({ isDead }) => isDead)) {
     progress("a pulumi command works on its state; nothing was looked for that a killed one left");
     return;
   }

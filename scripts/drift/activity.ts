@@ -15,7 +15,7 @@ export async function readActivity(
   own?: string,
 ): Promise<Activity> {
   const [stateLocks, all] = await Promise.all([readStateLocks(stack), readRolloutLocks(docker, stack)]);
-  const pulumi = (stateLocks ?? []).filter((lock) => lock !== null);
+  const pulumi = stateLocks ?? [];
   const rollouts = await Promise.all(
     all
       .filter(({ id }) => id !== own)

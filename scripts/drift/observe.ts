@@ -6,14 +6,13 @@ import type { Activity, GatewaySeen, ImageSeen, Observation, ServerSeen } from "
 import { exists } from "../docker/host.ts";
 import { serverUrl } from "../gates/candidate.ts";
 import { describeServer } from "../gates/chat-client.ts";
-import { readPulumi } from "../pulumi.ts";
+import { listStacks, readPulumi } from "../pulumi.ts";
 import { inspectDeclared, listLabelled } from "./containers.ts";
 import { lookAtFiles, type FilesSeen } from "./files.ts";
 import { askGateway } from "./gateway.ts";
 import { openEvidence, readMemory, type Memory } from "./record.ts";
 import { askServer } from "./server.ts";
 import { probeSpeed } from "./speed.ts";
-import { z } from "zod";
 
 /** How a host is looked at. */
 export interface ObserveOptions {
@@ -80,26 +79,17 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
 
 async function readGateway(
   docker: Docker,
-  { gateway, promotion, apiKeyFile }: Declared,
+  { gateway, promotion }: Declared,
   isRunning: (container: { readonly name: string }) => boolean,
   isServed: boolean,
 ): Promise<GatewaySeen | null> {
   if (gateway === null || promotion === null || !isRunning(gateway)) return null;
-  const { headers } = await describeServer(promotion.endpoint, apiKeyFile);
-  return askGateway(docker, gateway, promotion.endpoint, headers, isServed);
+  return askGateway(docker, gateway, isServed);
 }
 
 async function readImage(docker: Docker, { tag, id }: Declared["images"][number]): Promise<ImageSeen> {
   const [tagged] = await docker.listImages({ filters: { reference: [tag] } });
   return { tag, taggedId: tagged?.Id ?? null, isThere: await exists(docker.getImage(id)) };
-}
-
-const stacksSchema = z.array(z.object({ name: z.string() }));
-
-/** Names of the backend's stacks of this project, without the organization that some backends put before them. */
-async function listStacks(): Promise<string[]> {
-  const stacks = stacksSchema.parse(JSON.parse(await readPulumi(["stack", "ls", "--json"])));
-  return stacks.map(({ name }) => name.split("/").at(-1) ?? name);
 }
 
 /** A probe after all others, so that they don't slow it. One that breaks off says nothing about speed: answers are probed apart. */

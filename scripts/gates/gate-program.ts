@@ -1,5 +1,3 @@
-import { setInterval } from "node:timers";
-
 import type Docker from "dockerode";
 import type { z } from "zod";
 
@@ -9,7 +7,7 @@ import type { GateInput } from "../../plan/gates/gate-input.ts";
 import { exitCodeOf } from "../../plan/gates/verdict.ts";
 import type { GateName, GateResult } from "../../plan/gates/verdict.ts";
 import { connectDocker } from "../docker/host.ts";
-import { describeError } from "../program.ts";
+import { describeError, stopSignal } from "../program.ts";
 import { describeEnd } from "../rollout/recover.ts";
 import { Rollout } from "../rollout/rollout.ts";
 import { VolumeStore } from "./volume-store.ts";
@@ -38,26 +36,6 @@ function messageOf(error: unknown): string {
   return describeError(error).replaceAll(/\s*\n\s*/g, " | ");
 }
 
-/**
- * Aborts at the deadline, on SIGTERM, SIGINT and SIGHUP, and when the parent process is gone: Pulumi kills only its shell.
- * What is then still running after `graceMs` is cut off, so that a hung Docker daemon can't hold the rollout.
- */
-function watchdog(deadlineSec: number, graceMs = 20_000): AbortSignal {
-  const controller = new AbortController();
-  const stop = (reason: string): void => {
-    if (controller.signal.aborted) return;
-    controller.abort(new Error(reason));
-    setTimeout(() => process.exit(1), graceMs).unref();
-  };
-  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(name, () => stop(`stopped by ${name}`));
-  setTimeout(() => stop(`deadline of ${deadlineSec} s passed`), deadlineSec * 1000).unref();
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) stop("the process that started the gate is gone");
-  }, 1000).unref();
-  return controller.signal;
-}
-
 async function keepEvidence(store: VolumeStore, result: GateResult, evidence: Record<string, unknown>, input: GateInput): Promise<string> {
   const folder = `evidence/${result.releaseId}/${result.gate}`;
   return store.append(folder, result.startedAt, { version: 1, result, input, ...evidence });
@@ -78,7 +56,7 @@ async function decide<I extends GateInput>(
   measure: (input: I, context: GateContext) => Promise<Outcome>,
   check: Check<I>,
 ): Promise<Decision> {
-  const signal = watchdog(input.deadlineSec);
+  const signal = stopSignal({ deadlineSec: input.deadlineSec, graceMs: 20_000 });
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
   const evidence: Record<string, unknown> = {};

@@ -1,42 +1,54 @@
 import type Docker from "dockerode";
 import type { PerplexityInput } from "../../plan/gates/gate-input.ts";
-import { runOneOff } from "./one-off.ts";
+import { describeError } from "../program.ts";
+import { runOneOff, type OneOff } from "./one-off.ts";
 
 const modelsFolder = "/models";
 /** Why the engine does not take a model, in its own words. */
 const refusal = /error loading model: (.+)$/m;
 
 /**
- * Whether the candidate's build knows the model: its `llama-fit-params` reads the header, the architecture and every tensor's shape, and allocates nothing. It is
- * asked while the old release still serves, on the CPU only, because the GPU is the old release's.
- * @throws {Error} with the engine's reason
+ * Whether the candidate could be started on this host: its build knows the model, and the GPUs that it is to have can be given to a container. Both are asked
+ * while the old release still serves.
+ * @throws {Error} with the engine's or Docker's reason
  */
-export async function checkModel(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
-  const { exitCode, stdout, stderr } = await runOneOff(
-    docker,
-    {
-      host: input.host,
-      image: input.imageId,
-      stack: input.stack,
-      command: [
-        "llama-fit-params",
-        "-m",
-        `${modelsFolder}/${input.modelPath}`,
-        "-c",
-        String(input.ctxSize),
-        "-ngl",
-        "0",
-        "--fit-print",
-        "on",
-      ],
-      mounts: [{ source: input.modelVolume, target: modelsFolder }],
-      file: { name: "none", content: Buffer.alloc(0) },
-      memoryMiB: input.memoryMiB,
-      cpus: input.cpus,
-      gpus: [],
-    },
-    signal,
-  );
+export async function checkCandidate(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
+  await checkGpus(input, docker, signal);
+  await checkModel(input, docker, signal);
+}
+
+/** A tool of the candidate's image on the CPU only, because the GPU is the old release's. */
+const onCpu = (input: PerplexityInput, command: OneOff["command"]): OneOff => ({
+  host: input.host,
+  image: input.imageId,
+  stack: input.stack,
+  command,
+  mounts: [{ source: input.modelVolume, target: modelsFolder }],
+  file: { name: "none", content: Buffer.alloc(0) },
+  memoryMiB: input.memoryMiB,
+  cpus: input.cpus,
+  gpus: [],
+});
+
+/** The engine starts a container with GPUs only where it has their runtime and they are there; nothing is allocated on them. */
+async function checkGpus(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
+  if (input.gpus.length === 0) return;
+  try {
+    await runOneOff(docker, { ...onCpu(input, ["true"]), gpus: input.gpus }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const wanted = input.gpus.join(", ");
+    throw new Error(
+      `the Docker host can't give GPU ${wanted} to a container, so nothing was stopped: ${describeError(error)}; look with nvidia-smi whether it is there, install nvidia-container-toolkit and restart Docker, or name others in llm-server:device.gpus`,
+    );
+  }
+}
+
+/** `llama-fit-params` reads the header, the architecture and every tensor's shape, and allocates nothing. */
+async function checkModel(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
+  const file = `${modelsFolder}/${input.modelPath}`;
+  const tool = ["llama-fit-params", "-m", file, "-c", String(input.ctxSize), "-ngl", "0", "--fit-print", "on"] as const;
+  const { exitCode, stdout, stderr } = await runOneOff(docker, onCpu(input, tool), signal);
   if (exitCode === 0) return;
   const output = `${stdout}\n${stderr}`.trim();
   const reason = refusal.exec(output)?.[1] ?? output.split("\n").slice(-3).join(" | ");

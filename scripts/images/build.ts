@@ -1,10 +1,9 @@
 import process from "node:process";
 import { z } from "zod";
 import { describeBuildFailure } from "../../plan/images/build-failure.ts";
-import { gatewayName } from "../../plan/names.ts";
 import { connectDocker } from "../docker/host.ts";
 import { log, runProgram } from "../program.ts";
-import { GatewayControl } from "../rollout/gateway.ts";
+import { servingRelease } from "../serving.ts";
 import { buildImage, findDockerClient, ImageBuildError } from "./docker-build.ts";
 
 /** Input of this program, from the environment variable `BUILD_INPUT`. */
@@ -32,13 +31,6 @@ function occasionally(show: (line: string) => void): (line: string) => void {
   };
 }
 
-/** Release that takes a stack's traffic; null where none does, or no gateway runs that could say so. */
-const servingRelease = (stack: string): Promise<string | null> =>
-  new GatewayControl(connectDocker(null), gatewayName(stack)).state().then(
-    ({ active }) => active,
-    () => null,
-  );
-
 /**
  * Builds an image into the builder's cache before the Docker provider builds it from there, and prints the image id. Where the build fails, the operator is told
  * why in the builder's last lines, and what serves: the official provider fails with an exit code alone. Without a docker client that has BuildKit it does
@@ -55,6 +47,6 @@ await runProgram(async (signal) => {
     return { imageId: await buildImage({ dockerfile, context, platform, args }, occasionally(log), signal) };
   } catch (error) {
     if (!(error instanceof ImageBuildError)) throw error;
-    throw new Error(describeBuildFailure(tag, error.failure, await servingRelease(stack)));
+    throw new Error(describeBuildFailure(tag, error.failure, await servingRelease(connectDocker(null), stack)));
   }
 });

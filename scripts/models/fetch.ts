@@ -8,6 +8,7 @@ import { connectDocker } from "../docker/host.ts";
 import { Helper, storeDir } from "../docker/helper.ts";
 import { readHeaderFrom } from "../gguf/source.ts";
 import { describeError, log, runProgram } from "../program.ts";
+import { beforeRollout } from "../serving.ts";
 import { openSource } from "./sources.ts";
 
 /** Input of this program, from the environment variable `MODEL_INPUT`. */
@@ -83,7 +84,7 @@ class ModelFetch {
       }
     }
     throw new Error(
-      `model ${this.#file.id}: none of its ${failures.length} sources could be had, nothing was changed; add a source in configs/models.yaml, or put ${this.#file.fileName} into the top folder of the volume\n  ${failures.join("\n  ")}`,
+      `model ${this.#file.id}: none of its ${failures.length} sources could be had; add a source in configs/models.yaml, or put ${this.#file.fileName} into the top folder of the volume\n  ${failures.join("\n  ")}`,
     );
   }
 
@@ -184,6 +185,8 @@ class ModelFetch {
 
 await runProgram(async (signal) => {
   const { file, volume, helperImageId } = JSON.parse(process.env["MODEL_INPUT"] ?? "null") as FetchInput;
-  await using helper = await Helper.start(connectDocker(null), helperImageId, volume);
-  return await new ModelFetch(helper, file, signal).run();
+  return beforeRollout(volume.stack, signal, async () => {
+    await using helper = await Helper.start(connectDocker(null), helperImageId, volume);
+    return await new ModelFetch(helper, file, signal).run();
+  });
 });

@@ -1,6 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { projectName } from "../../plan/config/stack-config.ts";
@@ -18,19 +18,24 @@ export interface StateLock {
   readonly isDead: boolean;
 }
 
+/** After how long a lock that is not whole will never be, milliseconds: one is written at once, of some hundred bytes. */
+const writtenMs = 15_000;
+
 /**
- * Pulumi's locks on a stack's state; null for one that can't be read: released meanwhile, or being written. Undefined where the backend is not a folder of this
- * machine: such a backend minds its own locks.
+ * Pulumi's locks on a stack's state. A full disk or a kill may leave one that was never written whole, as an empty file or as the `.tmp` that was to become one; Pulumi
+ * counts both. Undefined where the backend is not a folder of this machine: such a backend minds its own locks.
  */
-export async function readStateLocks(stack: string): Promise<readonly (StateLock | null)[] | undefined> {
+export async function readStateLocks(stack: string): Promise<readonly StateLock[] | undefined> {
   const root = await backendFolder();
   if (root === undefined) return undefined;
   const folder = join(root, ".pulumi", "locks", "organization", projectName, stack);
-  const files = (await readdir(folder).catch(() => [])).filter((file) => file.endsWith(".json")); // beside each lies one with its attributes
-  return Promise.all(files.map((file) => readLock(join(folder, file))));
+  const files = (await readdir(folder).catch(() => [])).filter((file) => !file.endsWith(".attrs")); // beside each lies one with its attributes
+  const locks = await Promise.all(files.map((file) => readLock(join(folder, file))));
+  return locks.filter((lock) => lock !== undefined);
 }
 
-async function readLock(file: string): Promise<StateLock | null> {
+/** One lock; undefined if it was released meanwhile. */
+async function readLock(file: string): Promise<StateLock | undefined> {
   try {
     const { pid, username, hostname: host, timestamp } = stateLockSchema.parse(JSON.parse(await readFile(file, "utf8")));
     return {
@@ -38,7 +43,10 @@ async function readLock(file: string): Promise<StateLock | null> {
       isDead: host === hostname() && !(await isRunning(pid)),
     };
   } catch {
-    return null;
+    const seen = await stat(file).catch(() => undefined);
+    if (seen === undefined) return undefined;
+    const isDead = Date.now() - seen.mtimeMs > writtenMs;
+    return { by: `pulumi, in ${basename(file)}, which is ${isDead ? "a lock that was never written whole" : "being written"}`, isDead };
   }
 }
 
