@@ -79,12 +79,13 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
 
 async function readGateway(
   docker: Docker,
-  { gateway, promotion }: Declared,
+  { gateway, promotion, apiKeyFile }: Declared,
   isRunning: (container: { readonly name: string }) => boolean,
   isServed: boolean,
 ): Promise<GatewaySeen | null> {
   if (gateway === null || promotion === null || !isRunning(gateway)) return null;
-  return askGateway(docker, gateway, isServed);
+  const { headers } = await describeServer(promotion.endpoint, apiKeyFile);
+  return askGateway(docker, gateway, promotion.endpoint, headers, isServed);
 }
 
 async function readImage(docker: Docker, { tag, id }: Declared["images"][number]): Promise<ImageSeen> {
