@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { LlmStack } from "./components/llm-stack.ts";
 import { readUpstreamDistances } from "./components/upstream-distance.ts";
 import { ConfigError } from "./plan/config/errors.ts";
-import { parseStackConfig } from "./plan/config/stack-config.ts";
+import { parseStackConfig, requireSecretKeys, type StackConfig } from "./plan/config/stack-config.ts";
 import { formatGateResult } from "./plan/gates/format.ts";
 import { readReleases, type ReleaseRecord } from "./plan/retained.ts";
 import { planStack, type StackPlan } from "./plan/stack.ts";
@@ -21,28 +21,33 @@ function readText(path: string): string | undefined {
   }
 }
 
+/** Whether a configuration value was set with `--secret`; Pulumi tells its SDK, which does not tell programs. */
+const isSecret = (key: string): boolean => (JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[]).includes(key);
+
 /** Releases that took traffic before, from this stack's own outputs; none before the first deployment. */
 async function releasesBefore(): Promise<ReleaseRecord[]> {
   const self = new pulumi.StackReference(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
   return readReleases((await self.getOutputDetails("releases")).secretValue);
 }
 
-function planThisStack(before: readonly ReleaseRecord[]): StackPlan {
+function planThisStack(before: readonly ReleaseRecord[]): { plan: StackPlan; config: StackConfig } {
   const stack = pulumi.getStack();
   try {
-    return planStack(stack, parseStackConfig(stack, pulumi.runtime.allConfig()), readText, before);
+    const config = parseStackConfig(stack, pulumi.runtime.allConfig());
+    requireSecretKeys(stack, config, isSecret);
+    return { plan: planStack(stack, config, readText, before), config };
   } catch (error) {
     // a readable message instead of a stack trace: the trouble is in a file of the operator's
     throw error instanceof ConfigError ? new pulumi.RunError(`\n${error.message}`) : error;
   }
 }
 
-const plan = planThisStack(await releasesBefore());
+const { plan, config } = planThisStack(await releasesBefore());
 for (const line of plan.warnings) await pulumi.log.warn(line);
 if (pulumi.runtime.isDryRun() && plan.warnings.length === 0) await pulumi.log.info(plan.memory.lines.join("\n"));
 const distances = readUpstreamDistances(pulumi.runtime.isDryRun() ? plan.pinnedImages : []);
 const provider = new docker.Provider("docker", {}, { version: dockerProviderVersion });
-const stack = new LlmStack("llm", { plan }, { providers: [provider] });
+const stack = new LlmStack("llm", { plan, apiKeys: pulumi.secret(config.apiKeys ?? []) }, { providers: [provider] });
 for (const line of await distances) await pulumi.log.info(line); // asked while the resources were registered
 
 export const endpoint = stack.endpoint;

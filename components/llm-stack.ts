@@ -14,6 +14,8 @@ import { ModelVolume } from "./model-volume.ts";
 
 export interface LlmStackArgs {
   readonly plan: StackPlan;
+  /** Keys that requests need, any one of them; a secret. `@default` none */
+  readonly apiKeys?: pulumi.Input<readonly string[]> | undefined;
 }
 
 /**
@@ -56,7 +58,11 @@ export class LlmStack extends pulumi.ComponentResource {
       { name: plan.evidence.volume, labels: dockerLabels(plan.evidence.labels) },
       { ...checked, retainOnDelete: true },
     );
-    const gateway = new Gateway("gateway", { plan: plan.gateway, baseId: helperImage, serversNetwork: network.name }, checked);
+    const gateway = new Gateway(
+      "gateway",
+      { plan: plan.gateway, baseId: helperImage, serversNetwork: network.name, apiKeys: args.apiKeys ?? [] },
+      checked,
+    );
 
     const { releaseId, rollout } = plan;
     const place = { imageId: image.imageId, models: models.source, hostPath: plan.volume.hostPath, networkName: network.name };
@@ -66,7 +72,7 @@ export class LlmStack extends pulumi.ComponentResource {
     let gate = createPerplexityGate(
       plan.perplexity,
       { ...common, modelVolume: models.source },
-      { ...child, dependsOn: [gateway.container, ...containers] },
+      { ...child, dependsOn: [...gateway.ready, ...containers] },
     );
     const gates = [gate];
     for (const [replica, container] of containers.entries()) {

@@ -1,3 +1,4 @@
+import { accessEnvironment, bracketed, planAccess, type AccessInput, type TlsConfig } from "./access.ts";
 import { gatewayImageTag, gatewayName, networkName, objectLabels, volumeName } from "./names.ts";
 
 /**
@@ -30,6 +31,9 @@ export interface GatewaySettings {
   readonly holdSec: number;
   /** Servers per release; each has a slot. */
   readonly replicas: number;
+  /** Whether requests need an API key. */
+  readonly wantsKey: boolean;
+  readonly tls?: TlsConfig | undefined;
 }
 
 /** The gateway of one stack, as plain values. */
@@ -48,6 +52,8 @@ export interface GatewayPlan {
   readonly port: number;
   readonly url: string;
   readonly memoryMiB: number;
+  /** What is brought to it beside its container; null: nothing. The keys themselves are no part of any plan. */
+  readonly access: AccessInput | null;
 }
 
 /** Seconds that `Retry-After` asks a client to wait once the hold is exhausted. */
@@ -56,13 +62,14 @@ const retryAfterSec = 5;
 /** Memory limit of the gateway, MiB: it streams, and keeps nothing but the bodies of requests that wait. */
 const gatewayMemoryMiB = 256;
 
-/** The gateway of `stack`. */
+/** The gateway of `stack`; `certificateSha256` is that of a given certificate's file. */
 export function planGateway(
   stack: string,
   settings: GatewaySettings,
   image: { readonly base: string; readonly platform: string },
+  certificateSha256: string | null = null,
 ): GatewayPlan {
-  const { bind, port } = settings;
+  const { bind, port, tls } = settings;
   return {
     containerName: gatewayName(stack),
     imageTag: gatewayImageTag,
@@ -74,19 +81,26 @@ export function planGateway(
     envs: gatewayEnvironment(settings),
     bind,
     port,
-    url: `http://${bind.includes(":") ? `[${bind}]` : bind}:${port}`,
+    url: tls === undefined ? `http://${bracketed(bind)}:${port}` : `https://${bracketed(tls.names[0] ?? bind)}:${port}`,
     memoryMiB: gatewayMemoryMiB,
+    access: planSecrets(stack, settings, certificateSha256),
   };
 }
 
+function planSecrets(stack: string, { wantsKey, tls }: GatewaySettings, sha256: string | null): AccessInput | null {
+  const certificate = tls?.mode === "files" ? { certificate: tls.certificate, key: tls.key, names: tls.names, sha256 } : null;
+  return wantsKey || certificate !== null ? { stack, container: gatewayName(stack), wantsKey, certificate } : null;
+}
+
 /** Environment of the gateway's container, in `KEY=value` form. */
-function gatewayEnvironment({ holdSec, replicas }: GatewaySettings): string[] {
+function gatewayEnvironment({ holdSec, replicas, wantsKey, tls }: GatewaySettings): string[] {
   const slots = Array.from({ length: replicas }, (_, slot) => `{file.${activeLink}/${slot}}:${serverPort}`);
   return [
     `GATEWAY_HOLD_SEC=${holdSec}`,
     `GATEWAY_RETRY_AFTER_SEC=${retryAfterSec}`,
     `GATEWAY_SLOTS=${replicas}`,
     `GATEWAY_UPSTREAMS=${slots.join(" ")}`,
+    ...accessEnvironment(planAccess(wantsKey, tls), tls?.names ?? [], gatewayPort),
   ];
 }
 

@@ -118,7 +118,12 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
     volume,
     files: all,
     servers: containers.map((container, replica) => planServer(stack, id, replica, container, needs[replica] ?? null)),
-    gateway: planGateway(stack, { ...config.gateway, replicas }, { base: baseImage, platform: config.device.platform }),
+    gateway: planGateway(
+      stack,
+      { ...config.gateway, replicas, wantsKey: config.apiKeys !== undefined },
+      { base: baseImage, platform: config.device.platform },
+      hashCertificate(config, read),
+    ),
     serversNetwork: { name: networkName(stack, "servers"), labels: objectLabels(stack, "network") },
     evidence: { volume: volumeName(stack, "evidence"), labels: objectLabels(stack, "evidence") },
     benchmark: planBenchmark(common, benchmark, protocol, statedSpeeds(benchmark.expectations, profile.id, read)),
@@ -148,6 +153,12 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
 /** Hash of a build's arguments and of the files that it reads. */
 const hashImageInputs = (plan: LlamaImagePlan, read: ReadText): string =>
   hashOf({ ...plan, dockerfile: required(read, plan.dockerfile), script: read("docker/build-llama-cpp.sh") });
+
+/** Hash of a given certificate's file; null without one, or where it can't be read. Its private key is read by nobody but the program that brings it. */
+function hashCertificate({ gateway: { tls } }: StackConfig, read: ReadText): string | null {
+  const text = tls?.mode === "files" ? read(tls.certificate) : undefined;
+  return text === undefined ? null : hashOf(text);
+}
 
 /** Files of each role that a profile names; the model's come first. */
 function planModels({ profile, model, mmproj, draft }: ResolvedProfile): Record<string, readonly ModelFilePlan[]> {

@@ -12,4 +12,8 @@ if [ -e $hosts/0 ]; then
   cp $hosts/* /state/active/
 fi
 rm -f /state/held
+# Keys of a gateway that wants none any more.
+[ "$GATEWAY_ACCESS" = key ] || rm -f /state/access/keys
+# A given certificate comes after the container (scripts/access.ts).
+while [ "$GATEWAY_TLS" = files ] && [ ! -e /state/access/certificate.pem ]; do sleep 0.2; done
 exec caddy run --config /etc/caddy/Caddyfile

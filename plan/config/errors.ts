@@ -106,7 +106,12 @@ function configIssues(issue: z.core.$ZodIssue, root: unknown, file: string, know
     {
       file,
       path,
-      got: hints.got ?? show(got, issue.path.at(-1)),
+      got:
+        hints.got ??
+        show(
+          got,
+          issue.path.findLast((part) => typeof part === "string"),
+        ), // of a list, the list's own name says what it holds
       allowed: hints.allowed ?? issue.message,
       fix: hints.fix ?? (got === undefined ? "add it" : "write an allowed value"),
     },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { apiKeySchema, mayPublish, planAccess, shortestKey, tlsSchema } from "../access.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "../gates/thresholds.ts";
 import { strategySettingSchema } from "../rollout/strategy.ts";
 import { ConfigError, parseWith } from "./errors.ts";
@@ -12,15 +13,15 @@ const seconds = (max: number) => z.number().int().min(0).max(max);
 const hostPath = z.string().regex(/^\/[^\0]*$/, "an absolute path on the Docker host");
 
 const gatewaySchema = z.strictObject({
-  /** Loopback only: a published Docker port bypasses most host firewalls, and the gateway has neither API key nor TLS. */
-  bind: z
-    .enum(["127.0.0.1", "::1"], { error: "127.0.0.1 or ::1 (other addresses need an API key and TLS, which the gateway does not have)" })
-    .default("127.0.0.1"),
+  /** Address on the Docker host that clients reach; another one than loopback takes an API key and TLS. */
+  bind: z.union([z.ipv4(), z.ipv6()], { error: "an IP address of the Docker host, e.g. 127.0.0.1" }).default("127.0.0.1"),
   port: z.number().int().min(1024).max(65535).default(8080),
   /** Seconds a request waits for a release to take it; then 503. */
   holdSec: seconds(3600).default(120),
   /** Seconds that requests still running on the old release have to finish after a switch. */
   drainSec: seconds(3600).default(60),
+  /** `@default` plain HTTP. */
+  tls: tlsSchema.optional(),
 });
 
 const deviceSchema = z.strictObject({
@@ -80,6 +81,11 @@ const gatesSchema = z.strictObject({
     .optional(),
 });
 
+/** A rule about who may reach the gateway is asked beside whatever else is wrong. */
+const whenAccessIsParsed = {
+  when: ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => path?.[0] !== "gateway" && path?.[0] !== "apiKeys"),
+};
+
 /** Risks that the operator takes on purpose; each is named in the outputs. */
 const acceptSchema = z.strictObject({
   /** Ids of configs/advisories.yaml. */
@@ -98,6 +104,8 @@ export const stackConfigSchema = z
     /** Images of configs/images.yaml that `up` builds beside the profile's own, so that another profile finds its image ready. */
     images: z.array(z.string()).default([]),
     gateway: gatewaySchema.prefault({}),
+    /** Keys that requests need, any one of them; secrets. `@default` requests need none. */
+    apiKeys: z.array(apiKeySchema).min(1).max(16).optional(),
     models: z.strictObject({ path: hostPath.optional() }).prefault({}),
     device: deviceSchema,
     rollout: rolloutSchema.prefault({}),
@@ -107,7 +115,22 @@ export const stackConfigSchema = z
   .refine(({ device, rollout }) => device.gpus.length % rollout.replicas === 0, {
     path: ["rollout", "replicas"],
     error: "a number that divides the number of device.gpus: each replica gets an equal share",
-  });
+  })
+  .superRefine(({ gateway, apiKeys }, context) => {
+    if (mayPublish(gateway.bind, planAccess(apiKeys !== undefined, gateway.tls))) return;
+    const missing = [
+      ...(apiKeys === undefined
+        ? ["llm-server:apiKeys: openssl rand -hex 32 | pulumi config set --secret --path 'llm-server:apiKeys[0]'"]
+        : []),
+      ...(gateway.tls === undefined ? ["llm-server:gateway.tls: mode internal or files, and names (docs/security.md)"] : []),
+    ];
+    context.addIssue({
+      code: "custom",
+      path: ["gateway", "bind"],
+      message: "127.0.0.1 or ::1 without API key and TLS: others than this host's users reach it",
+      params: { fix: `set ${missing.join("; and ")}` },
+    });
+  }, whenAccessIsParsed);
 export type StackConfig = z.infer<typeof stackConfigSchema>;
 
 /**
@@ -130,6 +153,19 @@ export function parseStackConfig(stack: string, all: Readonly<Record<string, str
       },
     ]);
   return parseWith(stackConfigSchema, Object.fromEntries(own.map(([key, value]) => [key, readValue(value)])), { file });
+}
+
+/** API keys that Pulumi withheld, as `pulumi config` does without `--show-secrets`: in their place for whoever needs to know only that there are some. */
+export const withheldKeys = JSON.stringify(["-".repeat(shortestKey)]);
+
+/**
+ * @throws {ConfigError} if there are API keys that `Pulumi.<stack>.yaml` holds as plain text
+ */
+export function requireSecretKeys(stack: string, { apiKeys }: StackConfig, isSecret: (key: string) => boolean): void {
+  if (apiKeys === undefined || isSecret(`${projectName}:apiKeys`)) return;
+  const fix =
+    "make other ones, because these were readable: openssl rand -hex 32 | pulumi config set --secret --path 'llm-server:apiKeys[0]'";
+  throw new ConfigError([{ file: `Pulumi.${stack}.yaml`, path: "apiKeys", got: "plain text (not shown)", allowed: "secrets", fix }]);
 }
 
 /** A configuration value as Pulumi keeps it: JSON for objects, bare text otherwise. `pulumi config set --path` writes 0.5 as text, so that is read as a number. */

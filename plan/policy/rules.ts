@@ -1,3 +1,4 @@
+import { isLoopback, mayPublish, readAccess } from "../access.ts";
 import { containerUser, modelsDir } from "../server-container.ts";
 import { environmentOf, mountsOf, type DeclaredContainer } from "./container.ts";
 import { openingFlagsIn } from "./opening-flags.ts";
@@ -15,16 +16,24 @@ export interface ContainerRule {
 /** A declared value in a message. */
 const shown = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value));
 
-const loopback = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 const pinned = /^(sha256:|[^\s@]+@sha256:)[0-9a-f]{64}$/;
 const socket = /(^|\/)(docker|containerd|podman)\.sock$/;
 
 /** Ports that others than this host's own users reach. Docker publishes past most host firewalls. */
-function publishedOpenly({ ports = [], publishAllPorts, networkMode }: DeclaredContainer): string[] {
+function publishedOpenly(container: DeclaredContainer): string[] {
+  const { ports = [], publishAllPorts, networkMode } = container;
+  const isGuarded = (ip: string): boolean =>
+    mayPublish(
+      ip,
+      readAccess((variable) => environmentOf(container, variable)),
+    );
   return [
     ...ports
-      .filter(({ ip }) => ip === undefined || !loopback.test(ip))
-      .map(({ ip, internal }) => `ports: got port ${internal} on ${ip ?? "every address"}, expected 127.0.0.1 or ::1`),
+      .filter(({ ip = "" }) => !isLoopback(ip) && !isGuarded(ip))
+      .map(
+        ({ ip, internal }) =>
+          `ports: got port ${internal} on ${ip ?? "every address"}, expected 127.0.0.1 or ::1: only a gateway with API key and TLS may listen elsewhere`,
+      ),
     ...(publishAllPorts === true ? ["publishAllPorts: got true, expected the ports that are meant, on 127.0.0.1 or ::1"] : []),
     ...(networkMode === "host" ? ['networkMode: got "host", expected a network of the stack: the host\'s own publishes every port'] : []),
   ];
@@ -95,7 +104,8 @@ function writableModels(container: DeclaredContainer): string[] {
 export const containerRules: readonly ContainerRule[] = [
   {
     name: "published-on-loopback",
-    description: "Ports are published on loopback: a published Docker port bypasses most host firewalls.",
+    description:
+      "Ports are published on loopback, but for a gateway with API key and TLS: a published Docker port bypasses most host firewalls.",
     check: publishedOpenly,
   },
   { name: "image-pinned", description: "Containers take images by id or digest, never by tag.", check: unpinned },

@@ -1,6 +1,10 @@
 import { Command } from "commander";
+import { gatewayName } from "../../plan/names.ts";
+import { connectDocker } from "../docker/host.ts";
+import { exchange, type ChatServer } from "../gates/chat-client.ts";
 import { log } from "../program.ts";
 import { ensureStack, readPromotion, runPulumi } from "../pulumi.ts";
+import { reachGateway } from "../rollout/reach-gateway.ts";
 import { setUp } from "../setup/index.ts";
 
 const stack = "dev";
@@ -26,23 +30,17 @@ export function quickstartCommand(): Command {
       if (promotion === null) throw new Error(`stack ${stack} has promoted no release although pulumi up succeeded`);
       const { endpoint } = promotion;
       const request = { messages: [{ role: "user", content: question }], max_tokens: 24, temperature: 0, stop: ["\n"] };
-      process.stdout.write(closing(endpoint, request, await ask(endpoint, request)));
+      const gateway = await reachGateway(connectDocker(null).getContainer(gatewayName(stack)));
+      process.stdout.write(closing(endpoint, request, await ask(gateway, request)));
     });
 }
 
 /** @throws {Error} with what came instead of an answer */
-async function ask(endpoint: string, request: object): Promise<string> {
-  const response = await fetch(`${endpoint}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(request),
-    signal: AbortSignal.timeout(answerTimeoutMs),
-  });
-  const text = await response.text();
-  const answer = response.ok
-    ? (JSON.parse(text) as { choices?: { message?: { content?: string } }[] }).choices?.[0]?.message?.content
-    : undefined;
-  if (answer === undefined) throw new Error(`${endpoint} answered ${response.status}: ${text.slice(0, 200)}`);
+async function ask(gateway: ChatServer, request: object): Promise<string> {
+  const { status, body } = await exchange(gateway, "/v1/chat/completions", request, AbortSignal.timeout(answerTimeoutMs));
+  const answer =
+    status === 200 ? (JSON.parse(body) as { choices?: { message?: { content?: string } }[] }).choices?.[0]?.message?.content : undefined;
+  if (answer === undefined) throw new Error(`${gateway.url} answered ${status}: ${body.slice(0, 200)}`);
   return answer.trim();
 }
 

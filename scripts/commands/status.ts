@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
+import { rootCertificateFile, type Access } from "../../plan/access.ts";
 import { formatGateResult } from "../../plan/gates/format.ts";
 import type { GateResult } from "../../plan/gates/verdict.ts";
 import { gatewayName, labels, volumeName } from "../../plan/names.ts";
@@ -13,6 +14,7 @@ import { readPromotion } from "../pulumi.ts";
 import { describeLock, readLocks, type Lock } from "../rollout/lock.ts";
 import { livenessOf } from "../rollout/owner.ts";
 import { describeEnd, recoveryDevice } from "../rollout/recover.ts";
+import { readAccessOf } from "../rollout/reach-gateway.ts";
 import { StackHost } from "../rollout/stack-host.ts";
 import { requireStack } from "./known-stack.ts";
 
@@ -40,6 +42,8 @@ interface LockStatus {
 interface Status {
   readonly stack: string;
   readonly endpoint: string | null;
+  /** What the gateway asks of its callers; null while there is no gateway. */
+  readonly access: Access | null;
   /** Release that was promoted last, as the stack's outputs say. */
   readonly promoted: string | null;
   /** Release that the gateway routes to, as the host says. */
@@ -80,6 +84,7 @@ async function readStatus(stack: string): Promise<Status> {
   return {
     stack,
     endpoint: promotion?.endpoint ?? null,
+    access: seen.gateway === "missing" ? null : await readAccessOf(docker.getContainer(gatewayName(stack))),
     promoted,
     active: seen.active,
     isHeld: seen.isHeld,
@@ -150,10 +155,11 @@ function findTrouble(stack: string, promoted: string | null, seen: HostSeen, loc
 }
 
 function format(status: Status): string {
-  const { stack, profile, endpoint, active, isHeld, servers, locks, lastRollout, verdicts, degraded } = status;
+  const { stack, profile, endpoint, access, active, isHeld, servers, locks, lastRollout, verdicts, degraded } = status;
   const lines = [
     `stack     ${stack}${profile === null ? "" : `, profile ${profile}`}`,
     `endpoint  ${endpoint ?? "none"}`,
+    ...(access === null ? [] : describeAccess(stack, access)),
     `release   ${active ?? "none"}${isHeld ? "  (requests wait)" : ""}`,
     ...servers.map((server) => `server    ${server.name}  ${server.role}, ${server.state}${describeMemory(server)}`),
     ...locks.map(({ holder, isAlive }) => `lock      ${holder}${isAlive === false ? ", which is gone" : ""}`),
@@ -164,6 +170,13 @@ function format(status: Status): string {
     degraded !== null ? `state     degraded: ${degraded}` : locks.length > 0 ? "state     ok, a rollout is at work" : "state     ok",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** What a caller needs; nothing where that is nothing. */
+function describeAccess(stack: string, { wantsKey, tls }: Access): string[] {
+  const key = wantsKey ? ["an API key (Authorization: Bearer KEY)"] : [];
+  const trust = tls?.mode === "internal" ? [`trust in this CA: docker exec ${gatewayName(stack)} cat ${rootCertificateFile}`] : [];
+  return [...key, ...trust].map((needed) => `          needs ${needed}`);
 }
 
 function describeMemory({ plannedMiB, memoryMiB }: ServerStatus): string {

@@ -34,9 +34,14 @@ export function editorSchemas(): Readonly<Record<string, JsonSchema>> {
 /** Draft 7, which the YAML language server reads best. */
 const toJsonSchema = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema, { target: "draft-7", io: "input" });
 
+/** A secret as Pulumi writes it into a stack's file; and a list of them, set one by one or as a whole. */
+const secret = { type: "object", properties: { secure: { type: "string" } }, required: ["secure"], additionalProperties: false };
+const secretList = { anyOf: [{ type: "array", items: secret, minItems: 1 }, secret] };
+
 /** `Pulumi.<stack>.yaml`: the stack's keys carry the project's name; keys of other namespaces are not ours to check. */
 function stackFileSchema({ $schema, properties, required }: JsonSchema): JsonSchema {
-  const prefixed = Object.entries(properties as Record<string, unknown>).map(([key, value]) => [`${projectName}:${key}`, value] as const);
+  const written = { ...(properties as Record<string, unknown>), apiKeys: secretList };
+  const prefixed = Object.entries(written).map(([key, value]) => [`${projectName}:${key}`, value] as const);
   const config = {
     type: "object",
     properties: Object.fromEntries(prefixed),

@@ -3,21 +3,17 @@ import type { DeclaredContainer } from "../../plan/drift/declared.ts";
 import type { GatewaySeen } from "../../plan/drift/observation.ts";
 import { upstreamHeader } from "../../plan/gateway.ts";
 import { describeError } from "../program.ts";
+import { exchange } from "../gates/chat-client.ts";
 import { GatewayControl } from "../rollout/gateway.ts";
+import { reachGateway } from "../rollout/reach-gateway.ts";
 
 /** Longest wait for an answer through the gateway that needs no generation, milliseconds. */
 const routeMs = 10_000;
 
 /** Where a gateway points, and who answers through it. `isServed`: some server runs; without one every request would only wait. */
-export async function askGateway(
-  docker: Docker,
-  gateway: DeclaredContainer,
-  endpoint: string,
-  headers: Readonly<Record<string, string>>,
-  isServed: boolean,
-): Promise<GatewaySeen> {
+export async function askGateway(docker: Docker, gateway: DeclaredContainer, isServed: boolean): Promise<GatewaySeen> {
   const none = { upstream: null, problem: null };
-  const [pointer, route] = await Promise.all([readPointer(docker, gateway), isServed ? followRoute(endpoint, headers) : none]);
+  const [pointer, route] = await Promise.all([readPointer(docker, gateway), isServed ? followRoute(docker, gateway) : none]);
   return { ...pointer, route };
 }
 
@@ -30,12 +26,12 @@ async function readPointer(docker: Docker, { name }: DeclaredContainer): Promise
 }
 
 /** A request that costs the server nothing: which model it has. */
-async function followRoute(endpoint: string, headers: Readonly<Record<string, string>>): Promise<GatewaySeen["route"]> {
+async function followRoute(docker: Docker, { name }: DeclaredContainer): Promise<GatewaySeen["route"]> {
   try {
-    const response = await fetch(`${endpoint}/v1/models`, { headers, signal: AbortSignal.timeout(routeMs) });
-    await response.body?.cancel();
-    const upstream = response.headers.get(upstreamHeader);
-    return { upstream, problem: response.ok ? null : `status ${response.status}` };
+    const gateway = await reachGateway(docker.getContainer(name));
+    const { status, headers } = await exchange(gateway, "/v1/models", undefined, AbortSignal.timeout(routeMs));
+    const upstream = headers[upstreamHeader];
+    return { upstream: typeof upstream === "string" ? upstream : null, problem: status === 200 ? null : `status ${status}` };
   } catch (error) {
     return { upstream: null, problem: describeError(error) };
   }

@@ -79,13 +79,12 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
 
 async function readGateway(
   docker: Docker,
-  { gateway, promotion, apiKeyFile }: Declared,
+  { gateway, promotion }: Declared,
   isRunning: (container: { readonly name: string }) => boolean,
   isServed: boolean,
 ): Promise<GatewaySeen | null> {
   if (gateway === null || promotion === null || !isRunning(gateway)) return null;
-  const { headers } = await describeServer(promotion.endpoint, apiKeyFile);
-  return askGateway(docker, gateway, promotion.endpoint, headers, isServed);
+  return askGateway(docker, gateway, isServed);
 }
 
 async function readImage(docker: Docker, { tag, id }: Declared["images"][number]): Promise<ImageSeen> {

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
+import https from "node:https";
 
 import { createParser } from "eventsource-parser";
 import { z } from "zod";
@@ -16,6 +17,8 @@ export interface ChatMessage {
 export interface ChatServer {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Whom to trust where the address is an `https:` one; `@default` who the machine trusts. */
+  readonly tls?: Pick<https.RequestOptions, "ca" | "servername" | "checkServerIdentity" | "allowPartialTrustChain"> | undefined;
 }
 
 /** The server at a base URL, with the API key of a file where one is given. */
@@ -43,7 +46,9 @@ async function open(server: ChatServer, path: string, body: unknown, signal: Abo
   const payload = body === undefined ? "" : JSON.stringify(body);
   const headers = { ...server.headers, "content-type": "application/json", "content-length": Buffer.byteLength(payload) };
   return new Promise<http.IncomingMessage>((resolve, reject) => {
-    const request = http.request(new URL(path, server.url), { method, agent: false, headers, signal }, resolve);
+    const url = new URL(path, server.url);
+    const { request: send } = url.protocol === "https:" ? https : http;
+    const request = send(url, { method, agent: false, headers, signal, ...server.tls }, resolve);
     request.on("error", reject);
     request.end(payload);
   });
@@ -58,15 +63,17 @@ async function send(server: ChatServer, path: string, body: unknown, signal: Abo
   throw new Error(`${method} ${path}: got status ${response.statusCode ?? 0}, expected 200: ${text.slice(0, 300)}`);
 }
 
-/** Sends one JSON request and returns status and body as they came. @throws {Error} only if the connection breaks or `signal` aborts. */
-export async function exchange(
-  server: ChatServer,
-  path: string,
-  body: object,
-  signal: AbortSignal,
-): Promise<{ readonly status: number; readonly body: string }> {
+/** What a server answered, whatever it was. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Sends one JSON request, a GET without a body, and returns what came. @throws {Error} only if the connection breaks or `signal` aborts. */
+export async function exchange(server: ChatServer, path: string, body: object | undefined, signal: AbortSignal): Promise<Answer> {
   const response = await open(server, path, body, signal);
-  return { status: response.statusCode ?? 0, body: await readText(response) };
+  return { status: response.statusCode ?? 0, headers: response.headers, body: await readText(response) };
 }
 
 async function readText(response: http.IncomingMessage): Promise<string> {

@@ -6,8 +6,10 @@ import { normalRestart, type Effect, type HostSeen, type ServerSeen } from "../.
 import { pidsLimit } from "../../plan/server-container.ts";
 import { dockerStatus } from "../docker/host.ts";
 import { waitReady } from "../gates/candidate.ts";
+import { exchange } from "../gates/chat-client.ts";
 import { drain } from "./drain.ts";
 import { GatewayControl, type GatewayState } from "./gateway.ts";
+import { reachGateway } from "./reach-gateway.ts";
 import { setRestart, startServer, stopServer } from "./server.ts";
 
 /** Longest wait for a completion that proves a switch, milliseconds: the server has answered one just before, but others may be ahead in its queue. */
@@ -121,26 +123,13 @@ export class StackHost {
 
   /** A completion through the gateway, answered by one of these containers. @throws {Error} with what came instead */
   async #verify(names: readonly string[], signal: AbortSignal): Promise<void> {
-    const response = await fetch(`${await this.#gatewayUrl()}/v1/chat/completions`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0 }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(verifyTimeoutMs)]),
-    });
-    const body = await response.text();
-    if (!response.ok) throw new Error(`the gateway answered ${response.status}: ${body.slice(0, 200)}`);
-    const upstream = response.headers.get(upstreamHeader);
+    const gateway = await reachGateway(this.#docker.getContainer(gatewayName(this.#stack)));
+    const question = { messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0 };
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(verifyTimeoutMs)]);
+    const { status, headers, body } = await exchange(gateway, "/v1/chat/completions", question, deadline);
+    if (status !== 200) throw new Error(`the gateway answered ${status}: ${body.slice(0, 200)}`);
+    const upstream = String(headers[upstreamHeader] ?? "nowhere");
     if (!names.some((name) => upstream === `${name}:${serverPort}`))
-      throw new Error(`the gateway answered from ${upstream ?? "nowhere"}, expected ${names.join(" or ")}`);
-  }
-
-  /** Where the gateway is published. @throws {Error} if it is not */
-  async #gatewayUrl(): Promise<string> {
-    const { NetworkSettings } = await this.#docker.getContainer(gatewayName(this.#stack)).inspect();
-    const bindings = Object.values(NetworkSettings.Ports) as ({ HostIp: string; HostPort: string }[] | null)[];
-    const [published] = bindings.flatMap((each) => each ?? []);
-    if (published === undefined) throw new Error("the gateway publishes no port");
-    const { HostIp: ip, HostPort: port } = published;
-    return `http://${ip === "" || ip === "0.0.0.0" ? "127.0.0.1" : ip.includes(":") ? `[${ip}]` : ip}:${port}`;
+      throw new Error(`the gateway answered from ${upstream}, expected ${names.join(" or ")}`);
   }
 }

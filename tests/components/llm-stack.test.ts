@@ -39,8 +39,8 @@ function stdoutOf(name: string): string {
   return gateLine(name.slice(0, name.indexOf("-")));
 }
 
-const build = (planned = plan) =>
-  record(() => new LlmStack("llm", { plan: planned }), {
+const build = (planned = plan, apiKeys?: string[]) =>
+  record(() => new LlmStack("llm", { plan: planned, apiKeys }), {
     "command:local:Command": (name) => ({ stdout: stdoutOf(name) }),
     "docker:index/image:Image": (name) => ({ repoDigest: `sha256:${name}` }),
     "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:base" }),
@@ -227,5 +227,24 @@ describe("LlmStack with two replicas", () => {
     expect(names("server-").sort()).toEqual([`server-${two.releaseId}`, `server-${two.releaseId}-2`]);
     expect(names("benchmark-").sort()).toEqual([`benchmark-${two.releaseId}`, `benchmark-${two.releaseId}-2`]);
     expect(all.find(({ name, custom }) => custom && name === "gateway")?.inputs["envs"]).toContain("GATEWAY_SLOTS=2");
+  });
+});
+
+describe("a stack with API keys", () => {
+  it("brings them to the gateway on a program's standard input, as a secret, before any rollout, and nowhere else", async () => {
+    const key = "canary".repeat(8);
+    const planned = planDev((config) => ({ ...config, apiKeys: [key] }), "test");
+    const { resources: all } = await build(planned, [key]);
+    const access = all.find(({ name }) => name === "gateway-access");
+    expect(access?.inputs).toEqual({
+      create: "node scripts/access.ts",
+      update: "node scripts/access.ts",
+      addPreviousOutputInEnv: false,
+      logging: "stderr",
+      environment: { ACCESS_INPUT: JSON.stringify(planned.gateway.access) },
+      stdin: expect.objectContaining({ value: `${key}\n` }) as object, // wrapped: a secret
+      triggers: ["gateway-id"],
+    });
+    expect(JSON.stringify(all.filter(({ name }) => name !== "gateway-access"))).not.toContain("canary");
   });
 });

@@ -1,7 +1,7 @@
 /** The committed dev stack as a plan, and what each change of its configuration changes. What resources it becomes: tests/components. */
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../plan/config/errors.ts";
-import { parseStackConfig } from "../../plan/config/stack-config.ts";
+import { parseStackConfig, requireSecretKeys, withheldKeys } from "../../plan/config/stack-config.ts";
 import { planStack } from "../../plan/stack.ts";
 import { planDev, pulumiConfig, readProjectFile } from "../support/project.ts";
 
@@ -21,11 +21,11 @@ describe("parseStackConfig", () => {
   });
 
   it("names all that is wrong at once, with the nearest key", () => {
-    const wrong = { ...pulumiConfig("dev"), "llm-server:profil": "dev", "llm-server:gateway": '{"bind":"0.0.0.0","port":"http"}' };
+    const wrong = { ...pulumiConfig("dev"), "llm-server:profil": "dev", "llm-server:gateway": '{"bind":"everywhere","port":"http"}' };
     expect(messageOf(() => parseStackConfig("dev", wrong)).split("\n")).toEqual([
-      'Pulumi.dev.yaml: gateway.bind: got "0.0.0.0", expected 127.0.0.1 or ::1 (other addresses need an API key and TLS, which the gateway does not have); write an allowed value',
+      'Pulumi.dev.yaml: gateway.bind: got "everywhere", expected an IP address of the Docker host, e.g. 127.0.0.1; write an allowed value',
       'Pulumi.dev.yaml: gateway.port: got "http", expected a number; write an allowed value',
-      "Pulumi.dev.yaml: profil: got an unknown key, expected keys profile, images, gateway, models, device, rollout, gates, accept; did you mean profile? else remove it",
+      "Pulumi.dev.yaml: profil: got an unknown key, expected keys profile, images, gateway, apiKeys, models, device, rollout, gates, accept; did you mean profile? else remove it",
     ]);
   });
 
@@ -38,6 +38,57 @@ describe("parseStackConfig", () => {
     expect(messageOf(() => parseStackConfig("mine", { "docker:host": "x" }))).toBe(
       "Pulumi.mine.yaml: got no key of llm-server:, expected at least llm-server:profile; copy the keys of Pulumi.dev.yaml",
     );
+  });
+
+  const key = "0123456789abcdef".repeat(2);
+  const tls = { mode: "internal", names: ["llm.example.org"] };
+  const withAccess = (gateway: object, apiKeys?: unknown) => ({
+    ...pulumiConfig("dev"),
+    "llm-server:gateway": JSON.stringify(gateway),
+    ...(apiKeys === undefined ? {} : { "llm-server:apiKeys": JSON.stringify(apiKeys) }),
+  });
+
+  it.each([
+    ["an address of the network", { bind: "192.0.2.7" }, undefined, ["llm-server:apiKeys", "llm-server:gateway.tls"]],
+    ["every address", { bind: "0.0.0.0" }, undefined, ["llm-server:apiKeys", "llm-server:gateway.tls"]],
+    ["every address in IPv6, with a key", { bind: "::" }, [key], ["llm-server:gateway.tls"]],
+    ["every address, with TLS", { bind: "0.0.0.0", tls }, undefined, ["llm-server:apiKeys"]],
+  ])("fails on %s: what is missing and how to add it", (_what, gateway, apiKeys, missing) => {
+    const message = messageOf(() => parseStackConfig("dev", withAccess(gateway, apiKeys)));
+    expect(message).toContain(
+      `Pulumi.dev.yaml: gateway.bind: got "${gateway.bind}", expected 127.0.0.1 or ::1 without API key and TLS: others than this host's users reach it; set `,
+    );
+    expect(["llm-server:apiKeys", "llm-server:gateway.tls"].filter((part) => message.includes(`${part}:`))).toEqual(missing);
+  });
+
+  it("takes any address with key and TLS, and key or TLS alone on loopback", () => {
+    for (const bind of ["0.0.0.0", "192.0.2.7", "::"])
+      expect(parseStackConfig("dev", withAccess({ bind, tls }, [key])).gateway.bind).toBe(bind);
+    expect(parseStackConfig("dev", withAccess({}, [key])).apiKeys).toEqual([key]);
+    expect(parseStackConfig("dev", withAccess({ tls })).gateway.tls).toEqual(tls);
+  });
+
+  it("refuses an address beside whatever else is wrong", () => {
+    const message = messageOf(() => parseStackConfig("dev", { ...withAccess({ bind: "0.0.0.0" }), "llm-server:profile": "No" }));
+    expect(message.split("\n").map((line) => line.split(": ")[1])).toEqual(["profile", "gateway.bind"]);
+  });
+
+  it.each([[["canary canary"]], ["canarycanarycanarycanarycanarycanary"], [["canarycanarycanarycanarycanarycanary", "canary"]], [[]]])(
+    "fails on keys that are none, and shows none: %j",
+    (apiKeys) => {
+      const message = messageOf(() => parseStackConfig("dev", withAccess({}, apiKeys)));
+      expect(message).toContain("apiKeys");
+      expect(message).not.toContain("canary");
+    },
+  );
+
+  it("fails on keys in plain text, and takes those that Pulumi withheld", () => {
+    const config = parseStackConfig("dev", withAccess({}, [key]));
+    expect(messageOf(() => requireSecretKeys("dev", config, () => false))).toMatch(
+      /^Pulumi\.dev\.yaml: apiKeys: got plain text \(not shown\), expected secrets; /,
+    );
+    requireSecretKeys("dev", config, (asked) => asked === "llm-server:apiKeys");
+    expect(parseStackConfig("dev", { ...pulumiConfig("dev"), "llm-server:apiKeys": withheldKeys }).apiKeys).toHaveLength(1);
   });
 
   it("names missing keys", () => {
@@ -67,6 +118,14 @@ describe("planStack", () => {
       gates: { ...config.gates, benchmark: { ...config.gates.benchmark, dryRun: true } },
     }));
     expect(changed.releaseId).toBe(planDev().releaseId);
+  });
+
+  it("keeps the release and the gateway's container when keys change, and holds no key", () => {
+    const withKeys = (apiKeys: string[]) => planDev((config) => ({ ...config, apiKeys }));
+    const [one, two] = [withKeys(["canary".repeat(8)]), withKeys(["canary".repeat(9), "canary".repeat(10)])];
+    expect(one).toEqual(two);
+    expect(one.releaseId).toBe(planDev().releaseId);
+    expect(JSON.stringify(one)).not.toContain("canary");
   });
 
   it("is another release, but the same perplexity, with another memory limit", () => {

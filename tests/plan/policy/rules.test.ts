@@ -34,12 +34,16 @@ describe("the rules for containers", () => {
     [
       "a port without an address",
       { ports: [{ internal: 80 }] },
-      ["published-on-loopback: ports: got port 80 on every address, expected 127.0.0.1 or ::1"],
+      [
+        "published-on-loopback: ports: got port 80 on every address, expected 127.0.0.1 or ::1: only a gateway with API key and TLS may listen elsewhere",
+      ],
     ],
     [
       "a port on an address of the network",
       { ports: [{ internal: 80, ip: "192.0.2.7" }] },
-      ["published-on-loopback: ports: got port 80 on 192.0.2.7, expected 127.0.0.1 or ::1"],
+      [
+        "published-on-loopback: ports: got port 80 on 192.0.2.7, expected 127.0.0.1 or ::1: only a gateway with API key and TLS may listen elsewhere",
+      ],
     ],
     [
       "every port published",
@@ -121,6 +125,17 @@ describe("the rules for containers", () => {
     expect(
       violations({ ...good, mounts: [{ type: "volume", source: "state", target: "/state" }], logDriver: "local", logOpts: {} }),
     ).toEqual([]);
+  });
+
+  it.each([
+    [["GATEWAY_ACCESS=key", "GATEWAY_TLS=internal"], 0],
+    [["GATEWAY_ACCESS=key", "GATEWAY_TLS=files"], 0],
+    [["GATEWAY_ACCESS=key"], 1],
+    [["GATEWAY_TLS=internal"], 1],
+    [["GATEWAY_ACCESS=open", "GATEWAY_TLS=internal"], 1],
+    [["GATEWAY_ACCESS=key", "GATEWAY_TLS=none"], 1],
+  ])("let a gateway listen on every address only with key and TLS: %j", (envs, refusals) => {
+    expect(violations({ ...good, ports: [{ internal: 8000, ip: "0.0.0.0" }], envs })).toHaveLength(refusals);
   });
 
   it("refuse no flag that profiles may set", () => {
