@@ -12,8 +12,8 @@ const refusals: readonly (Refusal & { readonly envs: RegExp })[] = [
   },
   {
     envs: /^LLAMA(_ARG)?_API_KEY(_FILE)?$/,
-    reason: "no key in a profile: the server component mounts the key file",
-    fix: "remove it and set the key file in the stack config",
+    reason: "no key in a profile: the gateway checks keys",
+    fix: "remove it and set llm-server:apiKeys as a secret (docs/security.md)",
   },
   {
     envs: /^LLAMA_ARG_SSL_/,

@@ -31,7 +31,7 @@ export function quickstartCommand(): Command {
       const { endpoint } = promotion;
       const request = { messages: [{ role: "user", content: question }], max_tokens: 24, temperature: 0, stop: ["\n"] };
       const gateway = await reachGateway(connectDocker(null).getContainer(gatewayName(stack)));
-      process.stdout.write(closing(endpoint, request, await ask(gateway, request)));
+      process.stdout.write(closing(endpoint, request, await ask(gateway, request), "authorization" in gateway.headers));
     });
 }
 
@@ -44,19 +44,19 @@ async function ask(gateway: ChatServer, request: object): Promise<string> {
   return answer.trim();
 }
 
-const closing = (endpoint: string, request: object, answer: string): string => `
+const closing = (endpoint: string, request: object, answer: string, wantsKey: boolean): string => `
 Question: ${question}
 Answer:   ${answer}
 
 The server listens on ${endpoint} (OpenAI's API under /v1). Ask it yourself:
 
-  curl ${endpoint}/v1/chat/completions -H 'Content-Type: application/json' \\
+  curl ${endpoint}/v1/chat/completions -H 'Content-Type: application/json' \\${wantsKey ? `\n    -H 'Authorization: Bearer YOUR-KEY' \\` : ""}
     -d '${JSON.stringify(request)}'
 
 or from Python (pip install openai):
 
   from openai import OpenAI
-  client = OpenAI(base_url="${endpoint}/v1", api_key="none")
+  client = OpenAI(base_url="${endpoint}/v1", api_key="${wantsKey ? "YOUR-KEY" : "none"}")
   answer = client.chat.completions.create(
       model="any", messages=[{"role": "user", "content": "${question}"}], max_tokens=24, stop=["\\n"])
   print(answer.choices[0].message.content)

@@ -110,7 +110,7 @@ describe("the rules for containers", () => {
     [
       "a key on the command line, without showing it",
       { command: ["--api-key=hush", "--ctx-size", "4096"] },
-      ["no-opening-flags: --api-key: expected it unset: no key in a profile: the server component mounts the key file"],
+      ["no-opening-flags: --api-key: expected it unset: no key in a profile: the gateway checks keys"],
     ],
   ])("name %s", (_what, change, expected) => {
     expect(violations({ ...good, ...change })).toEqual(expected);
