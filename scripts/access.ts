@@ -90,7 +90,7 @@ await runProgram(async (signal) => {
   const input = accessInputSchema.parse(JSON.parse(process.env["ACCESS_INPUT"] ?? "null"));
   const keys = (input.wantsKey ? await text(process.stdin) : "").split("\n").filter((key) => key !== "");
   if (!keys.every((key) => apiKeySchema.safeParse(key).success) || input.wantsKey !== keys.length > 0)
-    throw new Error(`standard input: got ${keys.length} lines, expected API keys, one a line`);
+    throw new Error(`standard input: got ${keys.length} ${keys.length === 1 ? "line" : "lines"}, expected API keys, one a line`);
   const bundle = input.certificate === null ? undefined : await readCertificate(input.certificate); // refused before anything changes
   const gateway = connectDocker(null).getContainer(input.container);
   await requireRunning(gateway, input);

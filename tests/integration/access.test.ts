@@ -52,10 +52,7 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
   /** The way that docs/security.md names. */
   const readRoot = async (): Promise<string> =>
     (await execa("docker", ["exec", gateway(), "cat", "/state/caddy/pki/authorities/local/root.crt"])).stdout;
-  const ask = (
-    headers: Record<string, string>,
-    { path = "/v1/chat/completions", ca = root, body = question } = {},
-  ): Promise<Answer> =>
+  const ask = (headers: Record<string, string>, { path = "/v1/chat/completions", ca = root, body = question } = {}): Promise<Answer> =>
     exchange(
       { url: `https://127.0.0.1:${project.port}`, headers, tls: { ca, servername: "llm.test" } },
       path,
@@ -79,13 +76,13 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
     return output;
   };
   /** Requests with whatever key `key` gives at that time, while `work` runs. */
-  const underKey = async (key: () => string, work: () => Promise<void>): Promise<{ answered: number; failures: string[] }> => {
+  const underKey = async (key: () => string, work: () => Promise<void>, ca = root): Promise<{ answered: number; failures: string[] }> => {
     const failures: string[] = [];
     let answered = 0;
     let isOver = false;
     const client = async (): Promise<void> => {
       while (!isOver) {
-        const { status, body } = await ask(bearer(key())).catch((error: unknown) => ({ status: 0, body: String(error) }));
+        const { status, body } = await ask(bearer(key()), { ca }).catch((error: unknown) => ({ status: 0, body: String(error) }));
         if (status === 200) answered += 1;
         else failures.push(`${status} ${body}`);
         await sleep(20);
@@ -223,7 +220,13 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
     const before = await idOf(gateway());
     const renewed = await issue("llm.test");
     await writeFile(certificate, renewed);
-    await expectUp();
+    const { answered, failures } = await underKey(
+      () => second,
+      () => expectUp().then(() => undefined),
+      `${given}\n${renewed}`,
+    );
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(5);
     expect((await ask(bearer(second), { ca: renewed })).status).toBe(200);
     await expect(ask(bearer(second), { ca: given })).rejects.toThrow(/certificate/);
     expect(await idOf(gateway())).toBe(before);
