@@ -4,9 +4,9 @@ import { defineConfig } from "vitest/config";
 const faultsElsewhere = ["bad-input", "chaos", "drift", "image-build", "model-fetch"].map((name) => `tests/integration/${name}.test.ts`);
 
 /**
- * Five lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
+ * Six lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
  * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `images` builds llama.cpp itself and takes half
- * an hour. `oracle` asks the engine. `faults` breaks one thing at a time, under half an hour. Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
+ * an hour. `oracle` asks the engine. `faults` breaks one thing at a time, under half an hour. `endurance` is an hour of load and rollouts. Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
  */
 const jsonReport = process.env["VITEST_JSON"];
 
@@ -51,6 +51,14 @@ export default defineConfig({
           testTimeout: 5_400_000,
           hookTimeout: 900_000,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          name: "endurance",
+          include: ["tests/endurance/**/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 5 },
         },
       },
       {

@@ -27,10 +27,36 @@ export const onTrial =
       const outcome = await measure(input, context);
       mayServe = outcome.verdict === "passed" || input.dryRun;
       return outcome;
+    } catch (error) {
+      return await explainEnd(container, error);
     } finally {
       if (!mayServe) await stopServer(container);
     }
   };
+
+/** A container ends a moment after the connections of its server, milliseconds. */
+const endsAfterMs = 500;
+
+/** A container that does not run, its exit code and the end of its log. */
+class NotRunningError extends Error {}
+
+/** @throws {NotRunningError} if a container does not run */
+async function requireRunning(container: Docker.Container): Promise<Docker.ContainerInspectInfo> {
+  const inspected = await container.inspect();
+  const { State, Name } = inspected;
+  if (State.Running) return inspected;
+  const memory = State.OOMKilled ? ", killed by the kernel for its memory" : "";
+  const log = await logTail(container, 5);
+  throw new NotRunningError(`container ${Name.slice(1)} is ${State.Status}, exit code ${State.ExitCode}${memory}; its log ends: ${log}`);
+}
+
+/** @throws what is behind an error: a server that ended says more by its exit code and its log than a connection that broke */
+async function explainEnd(container: Docker.Container, error: unknown): Promise<never> {
+  if (error instanceof NotRunningError) throw error;
+  await delay(endsAfterMs);
+  await requireRunning(container);
+  throw error;
+}
 
 /** The candidate's last log lines, for messages and evidence. */
 export async function logTail(container: Docker.Container, lines = 30): Promise<string> {
@@ -54,11 +80,7 @@ export function demultiplex(raw: Buffer): string {
  * @throws {Error} if the container is not running or has neither.
  */
 export async function serverUrl(container: Docker.Container): Promise<string> {
-  const { State, NetworkSettings, Name } = await container.inspect();
-  if (!State.Running)
-    throw new Error(
-      `container ${Name.slice(1)} is ${State.Status}, exit code ${State.ExitCode}; its log ends: ${await logTail(container, 5)}`,
-    );
+  const { NetworkSettings, Name } = await requireRunning(container);
   const published = NetworkSettings.Ports[serverPort]?.[0];
   if (published !== undefined) return `http://${published.HostIp === "0.0.0.0" ? "127.0.0.1" : published.HostIp}:${published.HostPort}`;
   const address = Object.values(NetworkSettings.Networks).find((network) => network.IPAddress !== "")?.IPAddress;

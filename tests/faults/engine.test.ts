@@ -6,14 +6,8 @@ import { rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { prepareModels } from "../support/models.ts";
-import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
-import { buildTestImage, testImage } from "../support/test-image.ts";
-import { FaultStack } from "./fault-stack.ts";
-
-const sets = await providerSets();
-const set = sets.find(({ name }) => name === "official") ?? sets[0];
+import { beforeAll, expect, it } from "vitest";
+import { describeFaults } from "./describe-faults.ts";
 
 /** A socket that passes everything on to the engine's until it is cut. */
 class EngineSocket {
@@ -45,18 +39,10 @@ class EngineSocket {
   }
 }
 
-describe.skipIf(set === undefined)("an engine that goes away", () => {
-  let stack: FaultStack;
+describeFaults("an engine that goes away", (stack) => {
   beforeAll(async () => {
-    await buildTestImage();
-    await prepareModels(testImage);
-    stack = await FaultStack.create(set as ProviderSet);
-    await stack.deploy();
     await stack.addBrokenImage();
     await stack.use("broken");
-  });
-  afterAll(async () => {
-    await stack[Symbol.asyncDispose]();
   });
 
   it("fault 1: before a deployment is named with the address that was tried, and what serves is left alone", async () => {
@@ -84,5 +70,3 @@ describe.skipIf(set === undefined)("an engine that goes away", () => {
     await stack.expectServing();
   });
 });
-
-if (sets.length === 0) it.skip("needs a provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");

@@ -18,32 +18,48 @@ type Settings = Record<string, Record<string, Record<string, unknown>>>;
  * A stack that serves a tiny model, so that a deployment with its gates takes seconds, and in which one thing at a time is broken. After each fault it
  * can say whether the invariant holds: the release that passed its gates answers, and nothing of the failed one is left but what the next `up` removes.
  */
-export class FaultStack implements AsyncDisposable {
-  readonly project: StackProject;
-  /** Release that serves; set by {@link deploy}. */
+export class FaultStack {
+  #project: StackProject | undefined;
+  /** Release that serves, and what `up` said; set by {@link deploy}. */
   release = "";
+  output = "";
 
-  private constructor(project: StackProject) {
-    this.project = project;
+  get project(): StackProject {
+    if (this.#project === undefined) throw new Error("the stack is made before the first test");
+    return this.#project;
   }
 
-  static async create(set: ProviderSet): Promise<FaultStack> {
-    const stack = new FaultStack(await StackProject.create(set));
-    await stack.addModel("tiny", { write: (path) => writeTinyModel(path) });
-    await stack.addProfile("tiny", "tiny");
-    const text = join(stack.project.dir, "corpus.txt");
+  /** Makes the stack, with nothing deployed. */
+  async start(providers: ProviderSet): Promise<void> {
+    this.#project = await StackProject.create(providers);
+    await this.addModel("tiny", { write: (path) => writeTinyModel(path) });
+    await this.addProfile("tiny", "tiny");
+    await this.#lighten();
+    await this.use("tiny");
+  }
+
+  /** Makes the gates ask what a tiny model with random weights can answer, and nothing of a network. */
+  async #lighten(): Promise<void> {
+    const protocolFile = join(this.project.dir, "configs", "benchmark.yaml");
+    const protocol = parse(await readFile(protocolFile, "utf8")) as { sets: Record<string, object> };
+    // a tiny model loads in no time, so one that loads for ever is known soon
+    await writeFile(
+      protocolFile,
+      stringify({ ...protocol, sets: { ...protocol.sets, faults: { ...protocol.sets["dev"], readyTimeoutSec: 20 } } }),
+    );
+    const text = join(this.project.dir, "corpus.txt");
     await writeFile(text, "the quick brown fox jumps over the lazy dog, and the dog sleeps on. ".repeat(60));
-    const corpora = join(stack.project.dir, "configs", "corpora.yaml");
+    const corpora = join(this.project.dir, "configs", "corpora.yaml");
     const sha256 = createHash("sha256")
       .update(await readFile(text))
       .digest("hex");
     const own = { own: { sources: [`file:${text}`], sha256, license: "none" } }; // of this machine, so that no fault waits for a network
     await writeFile(corpora, `${await readFile(corpora, "utf8")}\n${stringify(own)}`);
-    await stack.configure((settings) => {
+    await this.configure((settings) => {
       const { benchmark, perplexity } = settings["llm-server:gates"] as { benchmark: object; perplexity: object };
       settings["llm-server:gates"] = {
         // thousands of tokens a second are too many to be timed one by one
-        benchmark: { ...benchmark, dryRun: true },
+        benchmark: { ...benchmark, scenarioSet: "faults", dryRun: true },
         // random weights: any text is as good as any other to it
         perplexity: {
           ...perplexity,
@@ -56,16 +72,14 @@ export class FaultStack implements AsyncDisposable {
         },
       };
     });
-    await stack.use("tiny");
-    return stack;
   }
 
-  /** First deployment. @throws {Error} with the whole output if it fails */
-  async deploy(env: Readonly<Record<string, string>> = {}): Promise<string> {
+  /** A deployment that works. @throws {Error} with the whole output if it fails */
+  async deploy(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const run = await this.up(env);
     if (run.exitCode !== 0) throw new Error(run.output);
+    this.output = run.output;
     this.release = String((await this.project.outputs())["activeRelease"]);
-    return run.output;
   }
 
   /** `pulumi up` with other environment than the project's. */
@@ -73,6 +87,13 @@ export class FaultStack implements AsyncDisposable {
     const args = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", this.project.stack];
     const options = { cwd: this.project.dir, env: { ...this.project.env, ...env }, all: true, reject: false } as const;
     const { exitCode, all } = await execa("pulumi", args, options);
+    return { exitCode: exitCode ?? -1, output: all };
+  }
+
+  /** One of the project's commands, with other environment than the project's. */
+  async cli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<PulumiRun> {
+    const options = { cwd: this.project.dir, env: { ...this.project.env, ...env }, all: true, reject: false } as const;
+    const { exitCode, all } = await execa(process.execPath, ["scripts/cli.ts", ...args], options);
     return { exitCode: exitCode ?? -1, output: all };
   }
 
@@ -148,15 +169,21 @@ export class FaultStack implements AsyncDisposable {
     await this.expectServing();
   }
 
-  /** Fails unless the release that passed its gates answers, and no program, helper or lock of another one is left. */
-  async expectServing(): Promise<void> {
+  /** One short completion: status and server. */
+  async ask(): Promise<{ readonly status: number; readonly upstream: string | null }> {
     const response = await fetch(`${this.project.endpoint}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ messages: [{ role: "user", content: "hi" }], max_tokens: 2 }),
       signal: AbortSignal.timeout(60_000),
     });
-    expect([response.status, response.headers.get("x-llm-server-upstream")]).toEqual([200, expect.stringContaining(this.release)]);
+    await response.arrayBuffer();
+    return { status: response.status, upstream: response.headers.get("x-llm-server-upstream") };
+  }
+
+  /** Fails unless the release that passed its gates answers, and no program, helper or lock of another one is left. */
+  async expectServing(): Promise<void> {
+    expect(await this.ask()).toEqual({ status: 200, upstream: expect.stringContaining(this.release) as string });
     // a failed candidate is kept stopped, so that its log can be read; guards take a moment to end
     const left = async (): Promise<string[]> =>
       (await this.roles()).filter((line) => line !== "server exited" && line !== "server created");
@@ -177,8 +204,9 @@ export class FaultStack implements AsyncDisposable {
     return stdout.split("\n").sort();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.project[Symbol.asyncDispose]();
+  /** Removes the stack and all that it made. */
+  async end(): Promise<void> {
+    await this.#project?.[Symbol.asyncDispose]();
     await execa("docker", ["image", "rm", "--force", "llm-server/llama-cpp:broken"], { reject: false });
   }
 }

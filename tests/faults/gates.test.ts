@@ -6,32 +6,15 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { prepareModels } from "../support/models.ts";
-import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
-import { buildTestImage, testImage } from "../support/test-image.ts";
-import { FaultStack } from "./fault-stack.ts";
+import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { describeFaults } from "./describe-faults.ts";
 
-const sets = await providerSets();
-const set = sets.find(({ name }) => name === "official") ?? sets[0];
 const tool = "/usr/bin/llama-perplexity";
 
-describe.skipIf(set === undefined)("a gate that can't tell", () => {
-  let stack: FaultStack;
-  beforeAll(async () => {
-    await buildTestImage();
-    await prepareModels(testImage);
-    stack = await FaultStack.create(set as ProviderSet);
-    await stack.deploy();
-    await stack.addBrokenImage();
-  });
+describeFaults("a gate that can't tell", (stack) => {
+  beforeAll(() => stack.addBrokenImage());
   beforeEach(() => stack.use("broken"));
-  afterEach(async () => {
-    await stack.mendImage();
-  });
-  afterAll(async () => {
-    await stack[Symbol.asyncDispose]();
-  });
+  afterEach(() => stack.mendImage());
 
   const toolIs = (script: string) => stack.replaceTool(tool, script);
   const hanging = "#!/bin/sh\nexec sleep 600\n";
@@ -99,5 +82,3 @@ describe.skipIf(set === undefined)("a gate that can't tell", () => {
     await stack.project.set("gates.perplexity.corpus", "own");
   });
 });
-
-if (sets.length === 0) it.skip("needs a provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");

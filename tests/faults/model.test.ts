@@ -6,15 +6,11 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createHash } from "node:crypto";
 import { execa } from "execa";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { prepareModels } from "../support/models.ts";
-import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
-import { buildTestImage, testImage } from "../support/test-image.ts";
+import { beforeEach, expect, it } from "vitest";
+import { testImage } from "../support/test-image.ts";
 import { writeTinyModel } from "../support/tiny-model.ts";
-import { FaultStack } from "./fault-stack.ts";
-
-const sets = await providerSets();
-const set = sets.find(({ name }) => name === "official") ?? sets[0];
+import { describeFaults } from "./describe-faults.ts";
+import type { FaultStack } from "./fault-stack.ts";
 
 /** The tiny model with a change to its bytes. */
 const tinyWith =
@@ -24,19 +20,8 @@ const tinyWith =
     writeFileSync(path, change(readFileSync(path)));
   };
 
-describe.skipIf(set === undefined)("beside a release that serves", () => {
-  let stack: FaultStack;
-  let first: string;
-  beforeAll(async () => {
-    await buildTestImage();
-    await prepareModels(testImage);
-    stack = await FaultStack.create(set as ProviderSet);
-    first = await stack.deploy();
-  });
+describeFaults("beside a release that serves", (stack) => {
   beforeEach(() => stack.use("tiny"));
-  afterAll(async () => {
-    await stack[Symbol.asyncDispose]();
-  });
 
   /** An `up` of a profile that serves this model. */
   const upWith = async (id: string, model: Parameters<FaultStack["addModel"]>[1]) => {
@@ -48,7 +33,7 @@ describe.skipIf(set === undefined)("beside a release that serves", () => {
   const folder = (): string => join(stack.project.dir, "models");
 
   it("fault 40: a first deployment has no baseline, and says that only floors decide", () => {
-    expect(first).toMatch(/no baseline for this host \(\w+\), model and protocol: only floors decide/);
+    expect(stack.output).toMatch(/no baseline for this host \(\w+\), model and protocol: only floors decide/);
   });
 
   it("fault 10: a container of the server's name that is a stranger's is named and left alone", async () => {
@@ -167,5 +152,3 @@ describe.skipIf(set === undefined)("beside a release that serves", () => {
     await stack.expectServing();
   });
 });
-
-if (sets.length === 0) it.skip("needs a provider set: install Go for toolchain/, or name a folder of archives in PULUMI_PLUGIN_ARCHIVES");

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { cacheDir, projectDir } from "../../scripts/paths.ts";
@@ -42,28 +43,32 @@ async function toolchainSet(): Promise<ProviderSet | undefined> {
   return { name: "toolchain", env: envOf(toolchainHome(), join(toolchainHome(), "bin")) };
 }
 
-/** The official plugins in a home of their own, under the CLI that set-up chose or `toolchain/` built. */
+/** The official plugins in a home of their own, under the CLI that set-up chose or `toolchain/` built. It is made once for each choice: others may be using it. */
 async function officialSet(): Promise<ProviderSet | undefined> {
   const dir = archives();
   const cli = [join(toolchainHome(), "bin", "pulumi"), join(cacheDir(), "pulumi", "cli", "bin", "pulumi")].find((file) => existsSync(file));
   if (dir === undefined || cli === undefined) return undefined;
-  const home = join(cacheDir(), "pulumi", "official-for-tests");
-  await rm(home, { recursive: true, force: true });
-  const bin = join(home, "bin");
-  await mkdir(bin, { recursive: true });
-  await copyFile(cli, join(bin, "pulumi")); // beside the language host: the CLI looks there first
   const versions = await readVersions();
-  const files = await readdir(dir);
+  const files = (await readdir(dir)).sort();
   const find = (start: string): string | undefined => files.find((file) => file.startsWith(start));
+  const plugins = Object.entries(versions.plugins).map(
+    ([name, version]) => [name, version, find(`pulumi-resource-${name}-v${version}`)] as const,
+  );
+  if (plugins.some(([, , archive]) => archive === undefined)) return undefined;
   const host = find(`pulumi-language-nodejs-v${versions.cli}`);
+  const choice = createHash("sha256").update(JSON.stringify([cli, (await stat(cli)).mtimeMs, dir, host, plugins]));
+  const home = join(cacheDir(), "pulumi", `official-for-tests-${choice.digest("hex").slice(0, 12)}`);
+  const set: ProviderSet = { name: "official", env: envOf(home, join(home, "bin")) };
+  if (existsSync(home)) return set;
+  const next = await mkdtemp(`${home}.`);
+  const bin = join(next, "bin");
+  await mkdir(bin);
+  await copyFile(cli, join(bin, "pulumi")); // beside the language host: the CLI looks there first
   await (host === undefined
     ? symlink(join(dirname(cli), "pulumi-language-nodejs"), join(bin, "pulumi-language-nodejs"))
     : execa("tar", ["-xzf", join(dir, host), "-C", bin]));
-  const env = envOf(home, bin);
-  for (const [name, version] of Object.entries(versions.plugins)) {
-    const archive = find(`pulumi-resource-${name}-v${version}`);
-    if (archive === undefined) return undefined;
-    await execa("pulumi", ["plugin", "install", "resource", name, version, "--file", join(dir, archive)], { env });
-  }
-  return { name: "official", env };
+  for (const [name, version, archive = ""] of plugins)
+    await execa("pulumi", ["plugin", "install", "resource", name, version, "--file", join(dir, archive)], { env: envOf(next, bin) });
+  await rename(next, home).catch(() => rm(next, { recursive: true })); // somebody else was first
+  return set;
 }

@@ -36,18 +36,21 @@ export class StackProject implements AsyncDisposable {
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
 
-  private constructor(dir: string, stack: string, port: number, set: ProviderSet) {
+  private constructor(dir: string, stack: string, port: number, env: Readonly<Record<string, string>>) {
     this.dir = dir;
     this.stack = stack;
     this.port = port;
-    this.env = { ...set.env, PULUMI_BACKEND_URL: `file://${join(dir, "state")}` };
+    this.env = { ...env, PULUMI_BACKEND_URL: `file://${join(dir, "state")}` };
   }
 
-  /** `fast`: gates that take a second each, for tests of what happens around them. */
-  static async create(set: ProviderSet, { fast = false }: { readonly fast?: boolean } = {}): Promise<StackProject> {
+  /** `fast`: gates that take a second each, for tests of what happens around them. `env`: more environment than the providers'. */
+  static async create(
+    set: ProviderSet,
+    { fast = false, env = {} }: { readonly fast?: boolean; readonly env?: Readonly<Record<string, string>> } = {},
+  ): Promise<StackProject> {
     const dir = await copyProject("llm-server-test-");
     const stack = `t${randomBytes(3).toString("hex")}`;
-    const project = new StackProject(dir, stack, await freePort(), set);
+    const project = new StackProject(dir, stack, await freePort(), { ...set.env, ...env });
     await mkdir(join(dir, "state"));
     await mkdir(join(dir, ".tools", "bin"), { recursive: true });
     await writeFile(join(dir, ".tools", "bin", "pulumi"), '#!/bin/sh\nexec pulumi "$@"\n', { mode: 0o755 });

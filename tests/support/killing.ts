@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { labels } from "../../plan/names.ts";
+import { processesUnder } from "./processes.ts";
+
+/** What is killed, by a part of its command line; `cli` is the process that the test started. */
+const targets = {
+  gate: "scripts/gates/",
+  promote: "scripts/promote.ts",
+  program: "pulumi-language-nodejs",
+  provider: "pulumi-resource-command",
+  cli: "",
+};
+/** A part of a rollout that is killed, an interrupt as from Ctrl-C, or nothing. */
+export type Target = keyof typeof targets | "interrupt" | "nothing";
+/** All of them, the likelier ones more than once. */
+export const allTargets: readonly Target[] = ["gate", "gate", "promote", "program", "provider", "cli", "cli", "interrupt", "nothing"];
+
+/** Kills a part of the rollout that the process `cli` runs; one that is not there at the moment is not waited for. */
+export async function killPart(target: Target, cli: number): Promise<void> {
+  if (target === "nothing") return;
+  if (target === "interrupt") process.kill(cli, "SIGINT");
+  else if (target === "cli") process.kill(cli, "SIGKILL");
+  else
+    for (const { pid } of (await processesUnder(cli)).filter(({ command }) => command.includes(targets[target])))
+      process.kill(pid, "SIGKILL");
+}
+
+const containers = async (stack: string, role: string, ...args: readonly string[]): Promise<string[]> => {
+  const filters = ["--filter", `label=${labels.stack}=${stack}`, "--filter", `label=${labels.role}=${role}`];
+  const { stdout } = await execa("docker", ["ps", ...args, ...filters, "--format", "{{.Names}}"]);
+  return stdout.split("\n").filter((name) => name !== "");
+};
+
+/** Locks that rollouts of a stack hold. */
+export const locksOf = (stack: string): Promise<string[]> => containers(stack, "lock", "--all");
+
+/** Servers of a stack that run. */
+export const runningServers = (stack: string): Promise<string[]> => containers(stack, "server");
+
+/** Locks and helpers that a rollout should not have left. */
+export const leftoversOf = async (stack: string): Promise<string[]> => [...(await locksOf(stack)), ...(await containers(stack, "helper"))];
+
+/** Waits until no rollout of a stack holds a device any more. @throws {Error} naming what is there after a minute */
+export async function untilQuiet(stack: string): Promise<void> {
+  for (const end = Date.now() + 60_000; (await locksOf(stack)).length > 0;) {
+    if (Date.now() > end) throw new Error(`still there after a minute: ${(await locksOf(stack)).join(", ")}`);
+    await sleep(200);
+  }
+}
