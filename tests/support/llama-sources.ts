@@ -66,7 +66,8 @@ export async function slowChange(
   for (const step of ["before", "slow", "after", "last"]) {
     const wait = [
       "-i",
-      "s/^    const int ret = ctx->decode(batch);/    usleep(40000);\\n&/; 1i #include <unistd.h>",
+      // the server decodes by this, not by llama_decode
+      "s/^int llama_context::decode(const llama_batch_ext & .*{$/&\\n    usleep(40000);/; 1i #include <unistd.h>",
       "src/llama-context.cpp",
     ];
     if (step === "slow") await execa("sed", wait, { cwd: clone });
