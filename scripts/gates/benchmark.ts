@@ -31,11 +31,28 @@ const propsSchema = z.object({
   default_generation_settings: z.object({ n_ctx: z.number().int().positive() }),
 });
 
-/** Measures one server start: wait for an answer, drop the first request, run every scenario. */
-async function measureStart(container: Docker.Container, input: BenchmarkInput, index: number, context: GateContext): Promise<StartSample> {
-  const { protocol, apiKeyFile } = input;
+/** A server that answers, and since when. */
+interface Start {
+  readonly startedAt: string;
+  readonly server: ChatServer;
+  readonly readyMs: number;
+}
+
+/** Waits for the first answer of a server that has just been started. */
+async function awaitStart(container: Docker.Container, { protocol, apiKeyFile }: BenchmarkInput, { signal }: GateContext): Promise<Start> {
   const startedAt = new Date().toISOString();
-  const { server, readyMs } = await waitReady(container, { apiKeyFile, timeoutSec: protocol.readyTimeoutSec, signal: context.signal });
+  return { startedAt, ...(await waitReady(container, { apiKeyFile, timeoutSec: protocol.readyTimeoutSec, signal })) };
+}
+
+/** Measures one server start: its first request is dropped already, run every scenario. */
+async function measureStart(
+  container: Docker.Container,
+  { startedAt, server, readyMs }: Start,
+  input: BenchmarkInput,
+  index: number,
+  context: GateContext,
+): Promise<StartSample> {
+  const { protocol } = input;
   const { ctxSize } = await readProps(server, context.signal);
   const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(index === 0);
   const load = await execText(container, ["cat", "/proc/loadavg"]);
@@ -49,12 +66,12 @@ async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ bui
 }
 
 /** Everything about the run but its starts. */
-async function describeRun(container: Docker.Container, input: BenchmarkInput, context: GateContext): Promise<BenchmarkResult> {
-  const { server } = await waitReady(container, {
-    apiKeyFile: input.apiKeyFile,
-    timeoutSec: input.protocol.readyTimeoutSec,
-    signal: context.signal,
-  });
+async function describeRun(
+  container: Docker.Container,
+  server: ChatServer,
+  input: BenchmarkInput,
+  context: GateContext,
+): Promise<BenchmarkResult> {
   const { build, ctxSize } = await readProps(server, context.signal);
   const { profile, releaseId, imageId, modelSha256, flags, scenarioSet } = input;
   const host = await describeHost(context.docker, container);
@@ -89,7 +106,8 @@ async function writeResult(folder: string, result: BenchmarkResult): Promise<str
 
 async function measure(input: BenchmarkInput, context: GateContext): Promise<Outcome> {
   const container = context.docker.getContainer(input.container);
-  const result = await describeRun(container, input, context);
+  let started = await awaitStart(container, input, context);
+  const result = await describeRun(container, started.server, input, context);
   context.evidence["benchmark"] = result;
   const blind = await failBlind(container, input, context);
   if (blind !== undefined) return blind;
@@ -98,8 +116,11 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
   let decision: SpeedDecision | undefined;
   while (decision === undefined || decision.startsWanted !== null) {
     while (result.starts.length < wanted) {
-      if (result.starts.length > 0) await container.restart({ t: 10 });
-      const start = await measureStart(container, input, result.starts.length, context);
+      if (result.starts.length > 0) {
+        await container.restart({ t: 10 });
+        started = await awaitStart(container, input, context);
+      }
+      const start = await measureStart(container, started, input, result.starts.length, context);
       result.starts.push(start);
       context.progress(`start ${result.starts.length} of ${wanted}: ${describeStart(start, input)}`);
     }

@@ -9,7 +9,7 @@ import type { ChatServer } from "./chat-client.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 
 const serverPort = "8080/tcp";
-const pollMs = 200;
+const pollMs = 50;
 
 interface TrialInput {
   readonly container: string;

@@ -237,8 +237,8 @@ describe("a stack with API keys", () => {
     const { resources: all } = await build(planned, [key]);
     const access = all.find(({ name }) => name === "gateway-access");
     expect(access?.inputs).toEqual({
-      create: "node scripts/access.ts",
-      update: "node scripts/access.ts",
+      create: "NODE_COMPILE_CACHE=node_modules/.cache/node node scripts/access.ts",
+      update: "NODE_COMPILE_CACHE=node_modules/.cache/node node scripts/access.ts",
       addPreviousOutputInEnv: false,
       logging: "stderr",
       environment: { ACCESS_INPUT: JSON.stringify(planned.gateway.access) },
