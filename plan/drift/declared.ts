@@ -41,6 +41,13 @@ export interface DeclaredImage {
   readonly id: string;
 }
 
+/** One Docker network of a stack, by its name on the host. */
+export interface DeclaredNetwork {
+  readonly urn: string;
+  readonly id: string;
+  readonly name: string;
+}
+
 /** What a stack's state says there should be. */
 export interface Declared {
   readonly stack: string;
@@ -62,8 +69,7 @@ export interface Declared {
   readonly apiKeyFile: string | null;
   /** What the benchmark of the promoted release asked; null where the state does not say. */
   readonly protocol: ScenarioSet | null;
-  /** Physical names of the stack's networks by the last part of their URN (`servers`, `gateway-edge`). */
-  readonly networks: Readonly<Record<string, string>>;
+  readonly networks: readonly DeclaredNetwork[];
   /** Operations that an update had begun and not ended when the state was written. */
   readonly pending: readonly string[];
 }
@@ -91,7 +97,8 @@ const exportSchema = z.object({
 const commandType = "command:local:Command";
 const containerType = "docker:index/container:Container";
 const imageType = "docker:index/image:Image";
-const networkType = "docker:index/network:Network";
+/** Pulumi's type of a Docker network. */
+export const networkType = "docker:index/network:Network";
 const labelsSchema = z.array(z.object({ label: z.string(), value: z.string() })).default([]);
 const networksSchema = z.array(z.object({ name: z.string() }));
 const modelInputSchema = z.object({
@@ -135,8 +142,8 @@ export function parseDeclared(stack: string, text: string): Declared {
     helperImage: promoteInput?.helperImage ?? null,
     apiKeyFile: gateInput?.apiKeyFile ?? null,
     protocol: gateInput?.protocol ?? null,
-    networks: Object.fromEntries(
-      resources.filter(({ type }) => type === networkType).map(({ urn, outputs }) => [nameOf(urn), String(outputs["name"])]),
+    networks: resources.flatMap(({ type, urn, id = "", outputs }) =>
+      type === networkType ? [{ urn, id, name: String(outputs["name"]) }] : [],
     ),
     pending: (deployment.pending_operations ?? []).map(({ resource, type }) => `${type} ${nameOf(resource.urn)}`),
   };

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { nameOf } from "./declared.ts";
+import { nameOf, networkType, type DeclaredNetwork } from "./declared.ts";
 
 /** A resource that Pulumi itself sees as changed: what `pulumi refresh` would write into the state. */
 export interface Difference {
@@ -45,6 +45,12 @@ export function parseDifferences(text: string): Difference[] {
     return [{ urn, type: oldState?.type ?? "", name: nameOf(urn), isGone: op === "delete", properties: firstOfEach(properties) }];
   });
 }
+
+/** The same for networks that are not among those of the host: Pulumi's Docker provider waits two seconds before it looks at one, in every check. */
+export const goneNetworks = (declared: readonly DeclaredNetwork[], onHost: ReadonlySet<string>): Difference[] =>
+  declared
+    .filter(({ id }) => !onHost.has(id))
+    .map(({ urn }) => ({ urn, type: networkType, name: nameOf(urn), isGone: true, properties: [] }));
 
 function firstOfEach<T extends { readonly name: string }>(items: readonly T[]): T[] {
   return items.filter(({ name }, index) => items.findIndex((item) => item.name === name) === index);

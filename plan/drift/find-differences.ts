@@ -1,5 +1,5 @@
 import { redeployCommand, stateOf, type Case } from "./case.ts";
-import type { Declared, DeclaredContainer } from "./declared.ts";
+import { networkType, type Declared, type DeclaredContainer } from "./declared.ts";
 import type { Difference } from "./differences.ts";
 import { finding, type Action, type Finding } from "./finding.ts";
 
@@ -7,7 +7,7 @@ import { finding, type Action, type Finding } from "./finding.ts";
 const transient: readonly string[] = ["mustRun", "exitCode", "networkDatas", "ports", "healthcheck", "containerLogs"];
 
 const consequences: Readonly<Record<string, string>> = {
-  "docker:index/network:Network": "containers can't reach each other, or can't be started",
+  [networkType]: "containers can't reach each other, or can't be started",
   "docker:index/volume:Volume": "what was kept in it is lost, or not where containers look for it",
   "docker:index/container:Container": "the container is not what passed the gates",
   "docker:index/remoteImage:RemoteImage": "nothing that runs is changed; helpers and the next build need it",
@@ -35,7 +35,7 @@ function container(difference: Difference, one: Case): Finding[] {
 
 function other(difference: Difference, one: Case): Finding[] {
   const isVital = /network|volume/i.test(difference.type) && difference.name !== "evidence";
-  const attached = difference.type === "docker:index/network:Network" && difference.isGone ? attachedTo(difference.name, one) : [];
+  const attached = difference.type === networkType && difference.isGone ? attachedTo(difference.name, one) : [];
   const removes = attached.map(({ name, id }): Action => ({ do: "remove", container: name, id }));
   return [report(difference, one, difference.properties, isVital ? "error" : "warning", [...removes, { do: "up" }])];
 }
@@ -67,7 +67,7 @@ function report(
 
 /** What an operator would look for: Docker's name where the state has it. */
 const physicalName = (urn: string, name: string, { servers, gateway, networks }: Declared): string =>
-  [...servers, gateway].find((container) => container?.urn === urn)?.name ?? networks[name] ?? name;
+  [...servers, gateway, ...networks].find((declared) => declared?.urn === urn)?.name ?? name;
 
 /** Longest text of one value. */
 const maxShown = 120;

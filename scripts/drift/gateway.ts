@@ -7,13 +7,12 @@ import { exchange } from "../gates/chat-client.ts";
 import { GatewayControl } from "../rollout/gateway.ts";
 import { reachGateway } from "../rollout/reach-gateway.ts";
 
-/** Longest wait for an answer through the gateway that needs no generation, milliseconds. */
-const routeMs = 10_000;
-
-/** Where a gateway points, and who answers through it. `isServed`: some server runs; without one every request would only wait. */
-export async function askGateway(docker: Docker, gateway: DeclaredContainer, isServed: boolean): Promise<GatewaySeen> {
+/**
+ * Where a gateway points, and who answers through it within `waitMs`. `isServed`: some server runs; without one every request would only wait.
+ */
+export async function askGateway(docker: Docker, gateway: DeclaredContainer, isServed: boolean, waitMs: number): Promise<GatewaySeen> {
   const none = { upstream: null, problem: null };
-  const [pointer, route] = await Promise.all([readPointer(docker, gateway), isServed ? followRoute(docker, gateway) : none]);
+  const [pointer, route] = await Promise.all([readPointer(docker, gateway), isServed ? followRoute(docker, gateway, waitMs) : none]);
   return { ...pointer, route };
 }
 
@@ -26,10 +25,10 @@ async function readPointer(docker: Docker, { name }: DeclaredContainer): Promise
 }
 
 /** A request that costs the server nothing: which model it has. */
-async function followRoute(docker: Docker, { name }: DeclaredContainer): Promise<GatewaySeen["route"]> {
+async function followRoute(docker: Docker, { name }: DeclaredContainer, waitMs: number): Promise<GatewaySeen["route"]> {
   try {
     const gateway = await reachGateway(docker.getContainer(name));
-    const { status, headers } = await exchange(gateway, "/v1/models", undefined, AbortSignal.timeout(routeMs));
+    const { status, headers } = await exchange(gateway, "/v1/models", undefined, AbortSignal.timeout(waitMs));
     const upstream = headers[upstreamHeader];
     return { upstream: typeof upstream === "string" ? upstream : null, problem: status === 200 ? null : `status ${status}` };
   } catch (error) {

@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
-import type { Declared } from "../../plan/drift/declared.ts";
-import { parseDifferences } from "../../plan/drift/differences.ts";
+import { networkType, type Declared } from "../../plan/drift/declared.ts";
+import { goneNetworks, parseDifferences } from "../../plan/drift/differences.ts";
 import type { HashPolicy } from "../../plan/drift/hashing.ts";
 import type { Activity, GatewaySeen, ImageSeen, Observation, ServerSeen } from "../../plan/drift/observation.ts";
 import { exists } from "../docker/host.ts";
@@ -11,7 +11,7 @@ import { inspectDeclared, listLabelled } from "./containers.ts";
 import { lookAtFiles, type FilesSeen } from "./files.ts";
 import { askGateway } from "./gateway.ts";
 import { openEvidence, readMemory, type Memory } from "./record.ts";
-import { askServer } from "./server.ts";
+import { askServer, describeWaitMs } from "./server.ts";
 import { probeSpeed } from "./speed.ts";
 
 /** How a host is looked at. */
@@ -36,7 +36,7 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
   const release = declared.promotion?.releaseId;
   const servers = declared.servers.filter((server) => server.release === release);
   const owned = [...servers, ...(declared.gateway === null ? [] : [declared.gateway])];
-  const refresh = readPulumi(["refresh", "--preview-only", "--json", "--stack", declared.stack]);
+  const refresh = readPulumi(["refresh", "--preview-only", "--json", "--exclude", `**${networkType}::**`, "--stack", declared.stack]);
   refresh.catch(() => undefined); // thrown below, where it is waited for
   const [memory, labelled, containers] = await Promise.all([
     readMemory(store, declared),
@@ -48,7 +48,7 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
   const running = servers.filter(isRunning);
   const [asked, gateway, images, files, knownStacks] = await Promise.all([
     Promise.all(running.map((server) => askServer(docker, server, declared.apiKeyFile, options.deadlineMs))),
-    readGateway(docker, declared, isRunning, running.length > 0),
+    readGateway(docker, declared, isRunning, { isServed: running.length > 0, waitMs: describeWaitMs(options.deadlineMs) }),
     Promise.all(declared.images.map((image) => readImage(docker, image))),
     lookAtFiles(
       docker,
@@ -60,7 +60,8 @@ export async function observe(docker: Docker, declared: Declared, activity: Acti
     labelled.every(({ stack }) => stack === declared.stack) ? [declared.stack] : listStacks(),
   ]);
   const timed = options.withSpeed ? await Promise.all(asked.map((server) => withSpeed(docker, declared, memory, server))) : asked;
-  const differences = parseDifferences(await refresh);
+  const networks = new Set((await docker.listNetworks()).map(({ Id }) => Id));
+  const differences = [...parseDifferences(await refresh), ...goneNetworks(declared.networks, networks)];
   const { remembered } = memory;
   const seen: Observation = {
     activity,
@@ -81,10 +82,10 @@ async function readGateway(
   docker: Docker,
   { gateway, promotion }: Declared,
   isRunning: (container: { readonly name: string }) => boolean,
-  isServed: boolean,
+  { isServed, waitMs }: { readonly isServed: boolean; readonly waitMs: number },
 ): Promise<GatewaySeen | null> {
   if (gateway === null || promotion === null || !isRunning(gateway)) return null;
-  return askGateway(docker, gateway, isServed);
+  return askGateway(docker, gateway, isServed, waitMs);
 }
 
 async function readImage(docker: Docker, { tag, id }: Declared["images"][number]): Promise<ImageSeen> {

@@ -75,6 +75,8 @@ async function enter(docker: Docker, { stack, helperImage, evidenceVolume, promo
 
 /** What became of a redeployment. */
 export interface Redeployment {
+  /** What was found before anything was done. */
+  readonly found: readonly Finding[];
   /** Whether everything that was tried worked. */
   readonly isDone: boolean;
   /** What went wrong; null where nothing did. */
@@ -89,7 +91,7 @@ export interface Redeployment {
 export async function redeploy(docker: Docker, stack: string, findings: readonly Finding[]): Promise<Redeployment> {
   const plan = planRedeploy(findings);
   for (const { finding, reason } of plan.left) progress(`left alone: ${finding.resource} (${finding.kind}): ${reason}`);
-  const ended = (problem: string | null): Redeployment => ({ isDone: problem === null, problem, left: plan.left });
+  const ended = (problem: string | null): Redeployment => ({ found: findings, isDone: problem === null, problem, left: plan.left });
   try {
     const declared = await readDeclared(stack);
     if (plan.supplies !== null || plan.serving !== null) await refuseOtherRelease(declared);

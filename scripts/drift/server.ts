@@ -8,8 +8,11 @@ import { describeServer, exchange, getJson, type ChatServer } from "../gates/cha
 import { gpuNames } from "../gates/host.ts";
 import { describeError } from "../program.ts";
 
-/** Longest wait for what a server answers without generating, milliseconds. */
+/** Longest wait for what a server answers without generating, milliseconds; where a completion may take less, so may this. */
 const describeMs = 10_000;
+
+/** The wait for what needs no generation, where a completion may take `deadlineMs`. */
+export const describeWaitMs = (deadlineMs: number): number => Math.min(describeMs, deadlineMs);
 
 /** Asks one running server everything; what it does not answer is null. */
 export async function askServer(
@@ -23,7 +26,7 @@ export async function askServer(
   const base = { name: declared.name, gpus, speed: null };
   try {
     const server = await describeServer(await serverUrl(container), apiKeyFile);
-    const [self, completion] = await Promise.all([describeSelf(server), complete(server, deadlineMs)]);
+    const [self, completion] = await Promise.all([describeSelf(server, describeWaitMs(deadlineMs)), complete(server, deadlineMs)]);
     return { ...base, self, completion };
   } catch (error) {
     return { ...base, self: null, completion: { kind: "failed", reason: describeError(error) } };
@@ -41,9 +44,9 @@ const modelsSchema = z.object({
   data: z.array(z.object({ id: z.string(), meta: z.object({ n_params: z.number().optional() }).nullish() })),
 });
 
-async function describeSelf(server: ChatServer): Promise<SelfDescription | null> {
+async function describeSelf(server: ChatServer, waitMs: number): Promise<SelfDescription | null> {
   try {
-    const signal = AbortSignal.timeout(describeMs);
+    const signal = AbortSignal.timeout(waitMs);
     const [props, models] = await Promise.all([
       getJson(server, "/props", propsSchema, signal),
       getJson(server, "/v1/models", modelsSchema, signal),
@@ -76,7 +79,8 @@ const answerSchema = z.object({
 
 /** A short completion by a deadline. One that comes late is no proof of a server that hangs: its counters say whether it worked on something. */
 async function complete(server: ChatServer, deadlineMs: number): Promise<Completion> {
-  const before = countWork(server);
+  const waitMs = describeWaitMs(deadlineMs);
+  const before = countWork(server, waitMs);
   const deadline = AbortSignal.timeout(deadlineMs);
   const startMs = performance.now();
   try {
@@ -93,7 +97,7 @@ async function complete(server: ChatServer, deadlineMs: number): Promise<Complet
     return { kind: "answered", text, tokens, wallMs: performance.now() - startMs };
   } catch (error) {
     if (!deadline.aborted) return { kind: "failed", reason: describeError(error) };
-    const [earlier, now] = [await before, await countWork(server)];
+    const [earlier, now] = [await before, await countWork(server, waitMs)];
     return { kind: "late", afterMs: deadlineMs, isWorking: earlier !== null && now !== null && now > earlier };
   }
 }
@@ -102,9 +106,9 @@ async function complete(server: ChatServer, deadlineMs: number): Promise<Complet
 const workCounters = /^llamacpp:(?:prompt_tokens_total|tokens_predicted_total|n_decode_total) (\d+)/gm;
 
 /** Sum of a server's work counters; null where it does not tell them in time. */
-async function countWork(server: ChatServer): Promise<number | null> {
+async function countWork(server: ChatServer, waitMs: number): Promise<number | null> {
   try {
-    const response = await fetch(`${server.url}/metrics`, { headers: server.headers, signal: AbortSignal.timeout(describeMs) });
+    const response = await fetch(`${server.url}/metrics`, { headers: server.headers, signal: AbortSignal.timeout(waitMs) });
     return response.ok ? [...(await response.text()).matchAll(workCounters)].reduce((sum, [, count]) => sum + Number(count), 0) : null;
   } catch {
     return null;

@@ -33,6 +33,12 @@ function runbook(stack: FaultStack): void {
     await stack.expectServing();
   });
 
+  it.each(["recover", "status"])("%s of a stack that is not there fails, and names those that are", async (command) => {
+    const { exitCode, output } = await stack.cli([command, "no-such"]);
+    expect(exitCode).toBe(1);
+    expect(output).toMatch(new RegExp(`stack: got "no-such", expected one that was made; there are .*${name()}`));
+  });
+
   it("a gateway that was stopped by hand is started again by a refreshed deployment", async () => {
     await docker("stop", gatewayName(name()));
     expect((await stack.cli(["status", name()])).exitCode).not.toBe(0);

@@ -9,6 +9,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Finding } from "../../plan/drift/finding.ts";
 import { gatewayName, labels, serverName } from "../../plan/names.ts";
 import { connectDocker } from "../../scripts/docker/host.ts";
 import { tryLock } from "../../scripts/rollout/lock.ts";
@@ -23,8 +24,8 @@ const sets = await providerSets();
 await buildTestImage();
 await prepareModels(testImage);
 const docker = (...args: string[]) => execa("docker", args);
-const kinds = (run: DriftRun): string[] =>
-  DriftProject.drifting(run)
+const kinds = (findings: readonly Finding[]): string[] =>
+  DriftProject.drifting(findings)
     .map(({ kind }) => kind)
     .sort();
 
@@ -34,16 +35,21 @@ describe.each(sets)("with the $name providers", (set) => {
   let gateway: string;
   const inspect = async (format: string): Promise<string> => (await docker("inspect", "--format", format, server)).stdout;
 
-  /** Redeploys, and expects that nothing is left to find. */
-  async function mend(...options: string[]): Promise<DriftRun> {
+  /** Redeploys, and expects that this was found and that nothing is left to find. */
+  async function mend(found: readonly string[], ...options: string[]): Promise<DriftRun> {
     const run = await drift.drift("--redeploy", ...options);
     expect(run.report.redeployment, run.progress).toMatchObject({ isDone: true, problem: null });
-    expect(kinds(run)).toEqual([]);
+    expect(kinds(run.report.redeployment?.found ?? [])).toEqual(found);
+    expect(kinds(run.report.findings)).toEqual([]);
     expect(run.exitCode).toBe(0);
+    await expectServing();
+    return run;
+  }
+
+  async function expectServing(): Promise<void> {
     const answer = await chat(drift.project.endpoint);
     expect(answer.upstream).toBe(`${server}:8080`);
     expect(answer.text).toContain("Paris");
-    return run;
   }
 
   beforeAll(async () => {
@@ -69,12 +75,12 @@ describe.each(sets)("with the $name providers", (set) => {
     await docker("rm", "--force", server, gateway);
     const run = await drift.drift();
     expect(run.exitCode).toBe(2);
-    expect(kinds(run)).toEqual(["gateway-gone", "server-gone"]);
+    expect(kinds(run.report.findings)).toEqual(["gateway-gone", "server-gone"]);
     expect(run.report.findings[0]).toMatchObject({ resource: `container ${server}`, canRedeploy: true });
     const { exitCode, output } = await drift.project.up("--refresh");
     expect(output).toMatch(/benchmark gate: PASSED/);
     expect(exitCode, output).toBe(0);
-    expect(kinds(await drift.drift())).toEqual([]);
+    expect(kinds((await drift.drift()).report.findings)).toEqual([]);
   });
 
   if (set !== sets[0]) return; // what follows is this project's own work, whoever the providers are
@@ -88,31 +94,30 @@ describe.each(sets)("with the $name providers", (set) => {
     const owned = [...label(labels.stack, stack), ...label(labels.role, "server"), ...label(labels.release, "ffffffffff")];
     await docker("run", "--detach", "--name", `${server}-stray`, ...owned, "--entrypoint", "sleep", testImage, "600");
     const id = await inspect("{{.Id}}");
-    const run = await drift.drift();
-    expect(run.exitCode).toBe(2);
-    expect(kinds(run)).toEqual(["container-unowned", "gateway-elsewhere", "image-tag-elsewhere", "server-stopped"]);
-    const mended = await mend();
+    const mended = await mend(["container-unowned", "gateway-elsewhere", "image-tag-elsewhere", "server-stopped"]);
     expect(mended.progress).toMatch(/benchmark gate: PASSED/);
     expect(await inspect("{{.Id}}")).toBe(id);
     expect(await drift.project.onHost("container")).toEqual([gateway, server]);
   });
 
-  it("leaves a configuration alone that asks for another release", async () => {
+  it("finds a generation that hangs behind a fine health check, and leaves a configuration alone that asks for another release", async () => {
+    await docker("exec", server, "sh", "-c", "kill -STOP $(pidof llama-server)");
     await drift.project.set("profile", "q2");
-    await docker("stop", "--time", "1", server);
-    const run = await drift.drift("--redeploy");
+    const run = await drift.drift("--redeploy", "--deadline", "4");
+    await drift.project.set("profile", "dev");
+    expect(kinds(run.report.redeployment?.found ?? [])).toEqual(["server-hangs"]);
+    expect(kinds(run.report.findings)).toEqual(["server-hangs"]);
     expect(run).toMatchObject({
       exitCode: 1,
       report: { redeployment: { isDone: false, problem: expect.stringContaining("asks for release") as string } },
     });
-    await drift.project.set("profile", "dev");
   });
 
   it("lets one of two redeployments through, and the other one leaves", async () => {
-    const runs = await Promise.all([drift.start("--redeploy"), drift.start("--redeploy")]);
+    const runs = await Promise.all([drift.start("--redeploy", "--deadline", "4"), drift.start("--redeploy", "--deadline", "4")]);
     expect(runs.map(({ exitCode }) => exitCode).sort()).toEqual([0, 1]);
     expect(runs.find(({ exitCode }) => exitCode === 1)?.stderr).toMatch(/another redeployment is at work .*nothing was changed/);
-    expect((await chat(drift.project.endpoint)).upstream).toBe(`${server}:8080`);
+    await expectServing();
   });
 
   it("judges nothing while an update runs", async () => {
@@ -128,22 +133,15 @@ describe.each(sets)("with the $name providers", (set) => {
     });
   });
 
-  it("finds a generation that hangs behind a fine health check", async () => {
-    await docker("exec", server, "sh", "-c", "kill -STOP $(pidof llama-server)");
-    const run = await drift.drift("--deadline", "4");
-    expect(kinds(run)).toEqual(["server-hangs"]);
-    await mend("--deadline", "4");
-  });
-
   it("finds a model file that was replaced beside the server's, and mends it without a restart", async () => {
     const file = await drift.modelFile();
     const startedAt = await inspect("{{.State.StartedAt}}");
     await spoil(file, `${file}.new`);
     await rename(`${file}.new`, file);
     const run = await drift.drift();
-    expect(kinds(run)).toEqual(["model-replaced"]);
+    expect(run.exitCode).toBe(2);
     expect(Object.values(run.report.hashed)).toEqual(["its metadata changed"]);
-    await mend();
+    await mend(["model-replaced"]);
     expect(await inspect("{{.State.StartedAt}}")).toBe(startedAt);
   });
 
@@ -151,9 +149,7 @@ describe.each(sets)("with the $name providers", (set) => {
     await spoil(await drift.modelFile());
     await docker("restart", "--time", "1", server);
     await drift.ready(server);
-    const run = await drift.drift();
-    expect(kinds(run)).toEqual(["model-replaced", "server-rubbish"]);
-    expect((await mend()).progress).toMatch(/benchmark gate: PASSED/);
+    expect((await mend(["model-replaced", "server-rubbish"])).progress).toMatch(/benchmark gate: PASSED/);
   });
 
   it("finds a truncated model file and the restart loop that comes of it", async () => {
@@ -162,9 +158,7 @@ describe.each(sets)("with the $name providers", (set) => {
     await file.close();
     await docker("exec", server, "sh", "-c", "kill -9 $(pidof llama-server)");
     await expect.poll(() => inspect("{{.State.Restarting}}"), { timeout: 30_000, interval: 50 }).toBe("true");
-    const run = await drift.drift();
-    expect(kinds(run)).toEqual(["model-truncated", "server-restarting"]);
-    await mend();
+    await mend(["model-truncated", "server-restarting"]);
   });
 
   it("finds a folder of models that was replaced under the container", async () => {
@@ -172,24 +166,8 @@ describe.each(sets)("with the $name providers", (set) => {
     const id = await inspect("{{.Id}}");
     await rename(models, `${models}.old`);
     await cp(`${models}.old`, models, { recursive: true });
-    const run = await drift.drift();
-    expect(kinds(run)).toEqual(["mount-stale"]);
-    expect((await mend()).progress).toMatch(/benchmark gate: PASSED/);
+    expect((await mend(["mount-stale"])).progress).toMatch(/benchmark gate: PASSED/);
     expect(await inspect("{{.Id}}")).not.toBe(id);
-  });
-
-  it("reports a model file that can't be had again, and leaves the server that still has it alone", async () => {
-    const file = await drift.modelFile();
-    const startedAt = await inspect("{{.State.StartedAt}}");
-    await rename(drift.source, `${drift.source}.away`);
-    await rm(file);
-    const run = await drift.drift("--redeploy");
-    await rename(`${drift.source}.away`, drift.source);
-    expect(run.exitCode).toBe(2);
-    expect(DriftProject.drifting(run)).toMatchObject([{ kind: "model-gone", canRedeploy: false }]);
-    expect(run.progress).toMatch(/left alone: .*none of its sources is there/);
-    expect(await inspect("{{.State.StartedAt}}")).toBe(startedAt);
-    await mend();
   });
 
   it("finds what a reboot in the middle of a rollout leaves: a lock without an owner, and nothing that runs", async () => {
@@ -202,19 +180,28 @@ describe.each(sets)("with the $name providers", (set) => {
       ...{ strategy: "bluegreen", helperImage, evidenceVolume: `llm-server-${stack}-evidence`, ...times },
     });
     await docker("stop", "--time", "1", server, gateway);
-    const run = await drift.drift();
-    expect(kinds(run)).toEqual(["gateway-stopped", "server-stopped", "update-interrupted"]);
-    await mend();
+    await mend(["gateway-stopped", "server-stopped", "update-interrupted"]);
     expect((await docker("ps", "--all", "--quiet", "--filter", `name=test-${stack}`)).stdout).toBe("");
   });
 
-  it("finds that image and container were pruned, and builds and measures them anew", async () => {
+  it("reports a model file that can't be had again, and leaves the server that still has it alone", async () => {
+    const file = await drift.modelFile();
+    const startedAt = await inspect("{{.State.StartedAt}}");
+    await rename(drift.source, `${drift.source}.away`);
+    await rm(file);
+    const run = await drift.drift("--redeploy");
+    await rename(`${drift.source}.away`, drift.source);
+    expect(run.exitCode).toBe(2);
+    expect(DriftProject.drifting(run.report.findings)).toMatchObject([{ kind: "model-gone", canRedeploy: false }]);
+    expect(run.progress).toMatch(/left alone: .*none of its sources is there/);
+    expect(await inspect("{{.State.StartedAt}}")).toBe(startedAt);
+  });
+
+  it("finds that image and container were pruned too, and fetches, builds and measures all of it anew", async () => {
     const image = await inspect("{{.Image}}");
     await docker("rm", "--force", server);
     await docker("rmi", "--force", image);
-    const run = await drift.drift();
-    expect(kinds(run)).toEqual(["image-gone", "server-gone"]);
-    await mend();
+    await mend(["image-gone", "model-gone", "server-gone"]);
   });
 
   it("tells no secret of a hook's address, and fails on an option that it does not know", async () => {

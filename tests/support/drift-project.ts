@@ -5,6 +5,7 @@ import { parse, stringify } from "yaml";
 import type { Finding } from "../../plan/drift/finding.ts";
 import type { DriftReport } from "../../plan/drift/report.ts";
 import { connectDocker } from "../../scripts/docker/host.ts";
+import type { Redeployment } from "../../scripts/drift/redeploy.ts";
 import { waitReady } from "../../scripts/gates/candidate.ts";
 import { badModel, goodModel, testModels } from "./models.ts";
 import type { ProviderSet } from "./provider-sets.ts";
@@ -13,7 +14,7 @@ import { StackProject } from "./stack-project.ts";
 /** What a drift check did. */
 export interface DriftRun {
   readonly exitCode: number;
-  readonly report: DriftReport & { readonly redeployment?: { readonly isDone: boolean; readonly problem: string | null } };
+  readonly report: DriftReport & { readonly redeployment?: Redeployment };
   /** Standard error: progress, and what Pulumi said. */
   readonly progress: string;
 }
@@ -105,8 +106,8 @@ export class DriftProject {
   }
 
   /** Findings that count as drift: notes on other stacks of a shared Docker host don't. */
-  static drifting({ report }: DriftRun): readonly Finding[] {
-    return report.findings.filter(({ severity }) => severity !== "note");
+  static drifting(findings: readonly Finding[]): readonly Finding[] {
+    return findings.filter(({ severity }) => severity !== "note");
   }
 
   async remove(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Reading of an exported state and of a refresh preview, on short documents in their form. That real ones read so is shown by tests/integration/drift.test.ts. */
 import { describe, expect, it } from "vitest";
 import { parseDeclared } from "../../../plan/drift/declared.ts";
-import { parseDifferences } from "../../../plan/drift/differences.ts";
+import { goneNetworks, parseDifferences } from "../../../plan/drift/differences.ts";
 
 const urn = (type: string, name: string): string => `urn:pulumi:dev::llm-server::${type}::${name}`;
 const command = (name: string, dependencies: string[], outputs: object = {}) => ({
@@ -124,7 +124,7 @@ describe("a state", () => {
       helperImage: "sha256:b",
       apiKeyFile: "/run/key",
       protocol: null,
-      networks: { servers: "llm-server-dev-servers" },
+      networks: [{ urn: urn("docker:index/network:Network", "servers"), id: "n", name: "llm-server-dev-servers" }],
       pending: [],
     });
   });
@@ -179,6 +179,18 @@ describe("a refresh preview", () => {
           { name: "ports", expected: [1], found: [], replaces: true },
         ],
       },
+    ]);
+  });
+});
+
+describe("networks of a stack", () => {
+  it("are gone where the host has none of their id, one of the same name or not", () => {
+    const networks = [
+      { urn: "urn::servers", id: "n", name: "llm-server-dev-servers" },
+      { urn: "urn::gateway-edge", id: "e", name: "llm-server-dev-edge" },
+    ];
+    expect(goneNetworks(networks, new Set(["n", "other"]))).toEqual([
+      { urn: "urn::gateway-edge", type: "docker:index/network:Network", name: "gateway-edge", isGone: true, properties: [] },
     ]);
   });
 });

@@ -54,7 +54,10 @@ export const declared: Declared = {
   helperImage: "sha256:base",
   apiKeyFile: null,
   protocol: null,
-  networks: { servers: "llm-server-dev-servers", "gateway-edge": "llm-server-dev-edge" },
+  networks: [
+    { urn: "urn::servers", id: "n", name: "llm-server-dev-servers" },
+    { urn: "urn::gateway-edge", id: "e", name: "llm-server-dev-edge" },
+  ],
   pending: [],
 };
 
