@@ -69,6 +69,21 @@ export class OwnEngine implements AsyncDisposable {
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     process.kill(Number(await readFile(join(this.#dir, "pid"), "utf8")), signal);
     await this.#process;
+    await this.#untilContainerdEnded();
+  }
+
+  /** An engine that is started while the containerd of the one before is just ending would take that for its own. */
+  async #untilContainerdEnded(): Promise<void> {
+    const file = join(this.#dir, "exec", "containerd", "containerd.pid");
+    const pid = await readFile(file, "utf8").catch(() => undefined);
+    if (pid === undefined) return;
+    const runs = async (): Promise<boolean> =>
+      /^State:\s+[^ZX]/m.test(await readFile(`/proc/${pid.trim()}/status`, "utf8").catch(() => ""));
+    for (const end = Date.now() + patienceMs; await runs();) {
+      await sleep(50);
+      if (Date.now() > end) throw new Error(`containerd of the test's own engine does not end, process ${pid}`);
+    }
+    await rm(file, { force: true });
   }
 
   /** What a power cut ends: the engine, what it runs, and everything else that runs beside it. */
@@ -79,6 +94,7 @@ export class OwnEngine implements AsyncDisposable {
     const pids = `${await this.#pids()}\n${containers}`.split("\n").filter((pid) => pid !== "" && pid !== "0");
     await execa("kill", ["-KILL", ...pids], { reject: false }); // one of them may have ended by itself
     await this.#process;
+    await this.#untilContainerdEnded();
   }
 
   /** Runs a command where the engine's containers can be reached. */
