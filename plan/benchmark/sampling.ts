@@ -22,9 +22,9 @@ function valueOf(sample: RequestSample, metric: SpeedMetricName): number {
 }
 
 /**
- * One value per start for a gated metric, over that start's requests of the scenario: the mean of ln, or ln of the best request where
- * `level` is `best`. Starts are the sampling unit, because requests of one start share that start's luck. First turns of a conversation
- * are left out: they reuse nothing.
+ * One value per start for a gated metric, over that start's requests of the scenario: the mean of ln, or where `level` is `best` the mean over the turns of
+ * ln of each turn's best request (a later turn costs more where nothing is reused, which the best of all turns would hide). Starts are the sampling unit,
+ * because requests of one start share that start's luck. First turns of a conversation are left out: they reuse nothing.
  * @throws {RangeError} if a start has no request of the scenario, or a value that is not a positive finite number.
  */
 export function startLevels(
@@ -37,10 +37,13 @@ export function startLevels(
     const later = all.filter((request) => request.turn > 0);
     const chosen = later.length > 0 ? later : all;
     if (chosen.length === 0) throw new RangeError(`starts.${index}: no request of scenario ${JSON.stringify(scenario)}`);
-    const logs = chosen.map((request) => Math.log(valueOf(request, metric)));
-    if (!logs.every(Number.isFinite)) throw new RangeError(`starts.${index}: ${scenario} ${metric} is not a positive finite number`);
-    if (level === "mean") return mean(logs);
-    return speedMetrics[metric].better === "higher" ? Math.max(...logs) : Math.min(...logs);
+    const logs = chosen.map((request) => ({ turn: request.turn, value: Math.log(valueOf(request, metric)) }));
+    if (!logs.every(({ value }) => Number.isFinite(value)))
+      throw new RangeError(`starts.${index}: ${scenario} ${metric} is not a positive finite number`);
+    if (level === "mean") return mean(logs.map(({ value }) => value));
+    const best = speedMetrics[metric].better === "higher" ? Math.max : Math.min;
+    const turns = Map.groupBy(logs, ({ turn }) => turn).values();
+    return mean([...turns].map((requests) => best(...requests.map(({ value }) => value))));
   });
 }
 

@@ -47,7 +47,8 @@ interface Look {
   readonly verdict: Verdict;
   readonly difference: Difference;
   readonly half: number;
-  readonly variation: number;
+  /** Why a look decides nothing although its interval seems to. */
+  readonly note?: string;
 }
 
 /** Worst accepted difference of logarithms, signed as measured: negative where higher is better. */
@@ -75,9 +76,10 @@ function lookAt(samples: SpeedSamples | StatedSamples, starts: number, design: S
   const variation = variationPercent(samples.candidate.slice(0, starts));
   const half = halfAt(level);
   const isSteady = variation <= design.maxVariationPercent;
-  if (isSteady && gain > half) return { verdict: "passed", difference, half, variation };
-  if (isSteady && gain < -halfAt(level / metricCount)) return { verdict: "failed", difference, half, variation };
-  return { verdict: "inconclusive", difference, half, variation };
+  if (isSteady && gain > half) return { verdict: "passed", difference, half };
+  if (isSteady && gain < -halfAt(level / metricCount)) return { verdict: "failed", difference, half };
+  const note = isSteady ? unsureNote(gain, half, metricCount) : noiseNote(variation, design);
+  return { verdict: "inconclusive", difference, half, ...(note === undefined ? {} : { note }) };
 }
 
 /** The first look that decides, else the latest one; fewer starts than the first look needs decide nothing. */
@@ -105,18 +107,22 @@ function decideMetric(samples: SpeedSamples | StatedSamples, design: SpeedDesign
       verdict: "inconclusive",
       note: `${taken} of ${design.looks[0] ?? 0} starts`,
     };
-  const note = last.variation > design.maxVariationPercent ? noiseNote(last.variation, design) : undefined;
   return {
     ...common,
     differencePercent: percentOf(last.difference.value),
     intervalPercent: [percentOf(last.difference.value - last.half), percentOf(last.difference.value + last.half)],
     verdict: last.verdict,
-    ...(note === undefined ? {} : { note }),
+    ...(last.note === undefined ? {} : { note: last.note }),
   };
 }
 
 function noiseNote(variation: number, design: SpeedDesign): string {
   return `spread ${variation.toFixed(1)} % over starts, allowed ${design.maxVariationPercent} %`;
+}
+
+/** The interval that is shown is the one that passing takes. */
+function unsureNote(gain: number, half: number, metricCount: number): string | undefined {
+  return gain < -half ? `worse than allowed, but not as surely as failing one of ${metricCount} metrics takes` : undefined;
 }
 
 /**

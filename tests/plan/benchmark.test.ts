@@ -96,6 +96,13 @@ describe("samples", () => {
     ]);
   });
 
+  it("takes the best request of each turn, so that turns that get slower are seen", () => {
+    const talk = (turn: number, firstTokenMs: number): RequestSample => request({ scenario: "talk", turn, firstTokenMs });
+    const starts = [start(talk(1, 100), talk(2, 400), talk(1, 130), talk(2, 500))];
+    const level = startLevels(starts, { scenario: "talk", metric: "firstToken" }, "best").map(Math.exp);
+    expect(level).toEqual([expect.closeTo(200, 9)]);
+  });
+
   it("fails where a start has no request of the scenario, or no positive finite value", () => {
     expect(() => startLevels([start()], decode, "mean")).toThrow('starts.0: no request of scenario "short"');
     expect(() => startLevels([start(request({ decodeTokensPerSec: 0 }))], decode, "mean")).toThrow(

@@ -47,6 +47,16 @@ describe("with a baseline", () => {
     expect(decision.metrics[0]?.note).toBe("spread 26.0 % over starts, allowed 5 %");
   });
 
+  it("says why it stays undecided below the margin where that would be a failure of a lone metric", () => {
+    const worse = { ...steady, candidate: logs(93, 94, 92) };
+    expect(decideSpeed([worse], design).verdict).toBe("failed");
+    const [among] = decideSpeed([worse, steady, steady, steady], design).metrics;
+    expect(among).toMatchObject({
+      verdict: "inconclusive",
+      note: "worse than allowed, but not as surely as failing one of 4 metrics takes",
+    });
+  });
+
   it("counts a longer time to the first token as worse", () => {
     const firstToken: SpeedSamples = { ...steady, name: "multi-turn first token", unit: "ms", better: "lower" };
     expect(decideSpeed([{ ...firstToken, candidate: logs(120, 121, 119) }], design).verdict).toBe("failed");

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import Docker from "dockerode";
 import { execa } from "execa";
 import type { StackConfig } from "../../plan/config/stack-config.ts";
-import { type BenchmarkInput, gateInputVariable } from "../../plan/gates/gate-input.ts";
+import { gateInputVariable } from "../../plan/gates/gate-input.ts";
 import { gateResultSchema, type GateName, type GateResult } from "../../plan/gates/verdict.ts";
 import { objectLabels } from "../../plan/names.ts";
 import { containerUser, modelsDir } from "../../plan/server-container.ts";
@@ -20,8 +20,6 @@ export interface Candidate {
   readonly model?: string;
   readonly change?: (config: StackConfig) => StackConfig;
   readonly env?: Readonly<Record<string, string>>;
-  /** What its benchmark asks instead of what the dev stack's does; measurements by another protocol are not compared with. */
-  readonly protocol?: (protocol: BenchmarkInput["protocol"]) => BenchmarkInput["protocol"];
   /** Its id; by default the planned one, which does not know of `model` and `env`. */
   readonly releaseId?: string;
 }
@@ -97,12 +95,7 @@ export class Deployment implements AsyncDisposable {
   }
 
   benchmark(): Promise<GateResult> {
-    const { benchmark } = this.plan;
-    return this.#gate("benchmark", {
-      ...benchmark,
-      protocol: this.#candidate.protocol?.(benchmark.protocol) ?? benchmark.protocol,
-      resultsFolder: null,
-    });
+    return this.#gate("benchmark", { ...this.plan.benchmark, resultsFolder: null });
   }
 
   perplexity(): Promise<GateResult> {

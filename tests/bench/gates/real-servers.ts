@@ -19,8 +19,8 @@ function report(what: string, result: GateResult): void {
 }
 
 /** One deployment of the dev release as it is; promoted if it passed, as `up` does. */
-async function deployIdentical(volume: string, protocol: Candidate["protocol"] = (own) => own): Promise<GateResult> {
-  await using deployment = await Deployment.create({ protocol }, volume);
+async function deployIdentical(volume: string): Promise<GateResult> {
+  await using deployment = await Deployment.create({}, volume);
   const result = await deployment.benchmark();
   await using store = await deployment.store();
   for (const line of await keepMeasurements(store, [result], new Date().toISOString())) process.stdout.write(`  ${line}\n`);
@@ -38,14 +38,6 @@ async function identical(deployments: number, volume: string): Promise<boolean> 
   return counts.failed + counts.error === 0;
 }
 
-/** Conversations that are long enough for a lost prompt cache to cost more than the dev stack's margin. */
-const longTalks: Candidate["protocol"] = (protocol) => ({
-  ...protocol,
-  scenarios: protocol.scenarios.map((scenario) =>
-    scenario.kind === "conversation" ? { ...scenario, promptTokens: 128, turns: 6 } : scenario,
-  ),
-});
-
 /** Candidates that are truly worse, with the gate and the metric that have to say so. */
 const worse: readonly { name: string; candidate: Candidate; gate: "benchmark" | "perplexity"; metric: string }[] = [
   { name: "requantised to Q2_K", candidate: { model: badModel }, gate: "perplexity", metric: "perplexity" },
@@ -58,7 +50,6 @@ const worse: readonly { name: string; candidate: Candidate; gate: "benchmark" | 
   {
     name: "a template whose first words change with every turn, so that no prompt can be reused",
     candidate: {
-      protocol: longTalks,
       env: {
         LLAMA_ARG_CHAT_TEMPLATE:
           'Message {{ messages | length }} of this talk.\n{% for m in messages %}{{ m["role"] }}: {{ m["content"] }}\n{% endfor %}assistant:',
@@ -71,7 +62,6 @@ const worse: readonly { name: string; candidate: Candidate; gate: "benchmark" | 
 
 async function reject(volume: string): Promise<boolean> {
   let isRejected = true;
-  report("the dev release, asked in longer conversations", await deployIdentical(volume, longTalks));
   for (const { name, candidate, gate, metric } of worse) {
     await using deployment = await Deployment.create(candidate, volume);
     const result = await deployment[gate]();
