@@ -104,8 +104,8 @@ function gatewayEnvironment({ holdSec, replicas, wantsKey, tls }: GatewaySetting
   ];
 }
 
-/** File that says since when requests are held, in milliseconds since 1970; absent while they are not. */
-const heldFile = `${stateDir}/held`;
+/** File that is there while requests are held; its time is since when. */
+export const heldFile = `${stateDir}/held`;
 
 /** Shell function `put WORD FILE`: writes a file whole or not at all, so that a request that reads it meanwhile gets the old name or the new one. */
 const put = 'put() { echo "$1" > "$2.next" && mv "$2.next" "$2"; }';
@@ -143,9 +143,6 @@ export function switchScript(releaseId: string, hosts: readonly string[]): strin
 export const holdScript = [
   "set -e",
   put,
-  `[ -e ${heldFile} ] || put $(date +%s%3N) ${heldFile}`,
+  `[ -e ${heldFile} ] || : > ${heldFile}`,
   eachSlot(`put ${refusingHost} ${activeLink}/$slot`),
 ].join("\n");
-
-/** Script that prints two lines: the active release id (`none` where no release is active), and since when requests are held (empty: they are not). */
-export const readStateScript = `readlink ${activeLink}; cat ${heldFile} 2>/dev/null || true`;

@@ -8,7 +8,8 @@ import { GatewayControl } from "./rollout/gateway.ts";
 /** Release that takes a stack's traffic; null where nothing was deployed or promoted yet, undefined where no engine or no running gateway can be asked. */
 export async function servingRelease(docker: Docker, stack: string): Promise<string | null | undefined> {
   try {
-    return (await new GatewayControl(docker, gatewayName(stack)).state()).active;
+    const { State } = await docker.getContainer(gatewayName(stack)).inspect();
+    return State.Running ? (await new GatewayControl(docker, gatewayName(stack)).state()).active : undefined;
   } catch (error) {
     return dockerStatus(error) === 404 ? null : undefined;
   }

@@ -23,6 +23,8 @@ export type RequestSample = z.infer<typeof requestSampleSchema>;
 export const startSampleSchema = z.strictObject({
   startedAt: z.string(),
   readyMs: z.number().nonnegative(),
+  /** From ready until the last answer, the dropped request included, milliseconds; results of earlier versions don't have it. */
+  measuredMs: z.number().nonnegative().optional(),
   memoryPeakMiB: z.number().nonnegative().nullable(),
   /** The host's load average over the last minute, when the start had been measured: it tells a noisy neighbour. */
   loadAverage: z.number().nonnegative().nullable(),

@@ -6,7 +6,7 @@ import { median } from "simple-statistics";
 import { z } from "zod";
 
 import { resultFileName } from "../../plan/benchmark/result.ts";
-import type { BenchmarkResult, StartSample } from "../../plan/benchmark/result.ts";
+import type { BenchmarkResult, Host, StartSample } from "../../plan/benchmark/result.ts";
 import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
 import { decideStarts } from "../../plan/gates/decide-starts.ts";
 import { benchmarkInputSchema } from "../../plan/gates/gate-input.ts";
@@ -19,7 +19,7 @@ import type { ChatServer } from "./chat-client.ts";
 import { findAgainst } from "./comparison.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
-import { describeHost, gpuNames } from "./host.ts";
+import { describeHost } from "./host.ts";
 import { execText } from "../docker/exec.ts";
 import { writeWhole } from "../files.ts";
 import { memoryPeakMiB } from "./memory.ts";
@@ -54,10 +54,12 @@ async function measureStart(
 ): Promise<StartSample> {
   const { protocol } = input;
   const { ctxSize } = await readProps(server, context.signal);
+  const beginMs = performance.now();
   const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(index === 0);
-  const load = await execText(container, ["cat", "/proc/loadavg"]);
+  const measuredMs = performance.now() - beginMs;
+  const [load, peak] = await Promise.all([execText(container, ["cat", "/proc/loadavg"]), memoryPeakMiB(container)]);
   const loadAverage = load === undefined ? null : Number.parseFloat(load);
-  return { startedAt, readyMs, memoryPeakMiB: await memoryPeakMiB(container), loadAverage, requests };
+  return { startedAt, readyMs, measuredMs, memoryPeakMiB: peak, loadAverage, requests };
 }
 
 async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ build: string; ctxSize: number }> {
@@ -66,22 +68,15 @@ async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ bui
 }
 
 /** Everything about the run but its starts. */
-async function describeRun(
-  container: Docker.Container,
-  server: ChatServer,
-  input: BenchmarkInput,
-  context: GateContext,
-): Promise<BenchmarkResult> {
+async function describeRun(server: ChatServer, host: Host, input: BenchmarkInput, context: GateContext): Promise<BenchmarkResult> {
   const { build, ctxSize } = await readProps(server, context.signal);
   const { profile, releaseId, imageId, modelSha256, flags, scenarioSet } = input;
-  const host = await describeHost(context.docker, container);
-  const gpus = await gpuNames(container);
   return {
     version: 1,
     startedAt: context.startedAt,
     subject: { profile, releaseId, imageId, modelSha256, flags },
     build,
-    device: gpus.length > 0 ? gpus.join(", ") : host.cpu,
+    device: host.gpus.length > 0 ? host.gpus.map(({ name }) => name).join(", ") : host.cpu,
     ctxSize,
     host,
     scenarioSet,
@@ -106,8 +101,10 @@ async function writeResult(folder: string, result: BenchmarkResult): Promise<str
 
 async function measure(input: BenchmarkInput, context: GateContext): Promise<Outcome> {
   const container = context.docker.getContainer(input.container);
-  let started = await awaitStart(container, input, context);
-  const result = await describeRun(container, started.server, input, context);
+  // together: with recreate, requests wait meanwhile
+  const [first, host] = await Promise.all([awaitStart(container, input, context), describeHost(context.docker, container)]);
+  let started = first;
+  const result = await describeRun(started.server, host, input, context);
   context.evidence["benchmark"] = result;
   const blind = await failBlind(container, input, context);
   if (blind !== undefined) return blind;

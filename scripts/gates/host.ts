@@ -39,11 +39,13 @@ export async function gpuNames(container: Docker.Container): Promise<string[]> {
  * GPUs), not names or kernel versions, so that the same machine set up again keeps its baselines.
  */
 export async function describeHost(docker: Docker, container: Docker.Container): Promise<Host> {
-  const info = infoSchema.parse(await docker.info());
-  const cpuinfo = (await execText(container, ["cat", "/proc/cpuinfo"])) ?? "";
+  const [info, cpuinfo = "", gpus] = await Promise.all([
+    docker.info().then((answer) => infoSchema.parse(answer)),
+    execText(container, ["cat", "/proc/cpuinfo"]),
+    readGpus(container),
+  ]);
   const cpu = /^model name\s*:\s*(.+)$/m.exec(cpuinfo)?.[1] ?? info.Architecture;
   const memoryMiB = Math.round(info.MemTotal / 2 ** 20);
-  const gpus = await readGpus(container);
   return {
     fingerprint: shortHash([cpu, info.NCPU, Math.round(memoryMiB / 1024), gpus.map(({ name }) => name)]),
     name: info.Name,

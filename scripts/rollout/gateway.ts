@@ -1,6 +1,8 @@
+import { posix } from "node:path";
 import type Docker from "dockerode";
-import { holdScript, noRelease, readStateScript, switchScript } from "../../plan/gateway.ts";
+import { activeLink, heldFile, holdScript, noRelease, switchScript } from "../../plan/gateway.ts";
 import { readExec } from "../docker/exec.ts";
+import { statPath } from "../docker/files.ts";
 
 /** What a gateway's volume says. */
 export interface GatewayState {
@@ -18,9 +20,12 @@ export class GatewayControl {
     this.#container = docker.getContainer(container);
   }
 
+  /** What the volume says, whether the gateway runs or not. @throws {Error} if there is no such container, or nothing readable in its volume */
   async state(): Promise<GatewayState> {
-    const [link = "", held = ""] = (await this.#sh(readStateScript)).split("\n");
-    return { active: link === noRelease ? null : link, heldSinceMs: held === "" ? null : Number(held) };
+    const [link, held] = await Promise.all([statPath(this.#container, activeLink), statPath(this.#container, heldFile)]);
+    const id = posix.basename(link?.linkTarget ?? "");
+    if (id === "") throw new Error(`gateway: no link at ${activeLink} in its volume`);
+    return { active: id === noRelease ? null : id, heldSinceMs: held?.modifiedMs ?? null };
   }
 
   /** Makes requests wait from now on. Those in flight go on. Says nothing about which release is active. */

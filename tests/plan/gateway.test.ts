@@ -1,10 +1,10 @@
 /** The gateway's pointer as text and as files; that Caddy follows it is shown in tests/integration. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { holdScript, planGateway, readStateScript, refusingHost, stateDir, switchScript } from "../../plan/gateway.ts";
+import { heldFile, holdScript, planGateway, refusingHost, stateDir, switchScript } from "../../plan/gateway.ts";
 
 describe("planGateway", () => {
   const image = { base: "debian:forky", platform: "linux/amd64" };
@@ -82,18 +82,19 @@ describe("the gateway's scripts", () => {
   it("fill the slots in turn, hold, and end the hold with a switch", () => {
     mkdirSync(join(dir, "none"));
     symlinkSync("none", join(dir, "active"));
-    expect(sh(readStateScript)).toBe("none\n");
+    const active = (): string => readlinkSync(join(dir, "active"));
+    const held = heldFile.replace(stateDir, dir);
     sh(switchScript("first", ["a", "b"]));
     expect(slots()).toEqual(["a", "b", "a"]);
-    expect(sh(readStateScript)).toBe("first\n");
+    expect([active(), existsSync(held)]).toEqual(["first", false]);
     sh(holdScript);
-    const [link, since] = sh(readStateScript).split("\n");
+    const since = statSync(held, { bigint: true }).mtimeNs;
     expect(slots()).toEqual([refusingHost, refusingHost, refusingHost]);
-    expect(link).toBe("first");
+    expect(active()).toBe("first");
     sh(holdScript);
-    expect(sh(readStateScript).split("\n")[1]).toBe(since);
+    expect(statSync(held, { bigint: true }).mtimeNs).toBe(since);
     sh(switchScript("first", ["a", "b"]));
-    expect(sh(readStateScript)).toBe("first\n");
+    expect([active(), existsSync(held)]).toEqual(["first", false]);
     expect(slots()).toEqual(["a", "b", "a"]);
   });
 });

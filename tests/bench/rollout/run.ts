@@ -202,35 +202,22 @@ if (isWanted("outage")) {
   result["outage"] = { outageSec, engine, ownSec: Number((outageSec - engine.total).toFixed(2)), requests: samples.length, failed };
 }
 
-/** Seconds in which the engine stopped, loaded or was measured, from Docker's events and the samples of the benchmark. */
-async function engineSec(
-  since: number,
-  until: number,
-): Promise<{ stopping: number; loadingAndMeasuring: number; perplexity: number; total: number }> {
-  const all = await events(since, until);
-  const isServer = (name: string): boolean => name.startsWith(`llm-server-${project.stack}-server-`);
+/** Seconds in which the engine stopped, loaded or was measured, from Docker's events of the servers and the benchmark's own record. */
+async function engineSec(since: number, until: number): Promise<{ stopping: number; loading: number; measured: number; total: number }> {
+  const killed = new Map<string, number>();
   let stopping = 0;
-  let perplexity = 0;
-  const open = new Map<string, number>();
-  for (const { at, action, name } of all) {
-    const key = `${action === "kill" || action === "die" ? "kill" : "start"} ${name}`;
-    if (isServer(name) && action === "kill") open.set(key, at);
-    else if (isServer(name) && action === "die") stopping += at - (open.get(key) ?? at);
-    else if (!isServer(name) && action === "start") open.set(`run ${name}`, at);
-    else if (!isServer(name) && action === "die" && open.has(`run ${name}`)) perplexity += at - (open.get(`run ${name}`) ?? at);
+  for (const { at, action, name } of await events(since, until)) {
+    if (!name.startsWith(`llm-server-${project.stack}-server-`)) continue;
+    if (action === "kill") killed.set(name, at);
+    else if (action === "die") stopping += at - (killed.get(name) ?? at);
   }
   const folder = join(project.dir, "benchmarks");
   const file = readdirSync(folder).sort().at(-1) ?? "";
   const { starts } = benchmarkResultSchema.parse(JSON.parse(readFileSync(join(folder, file), "utf8")));
-  const measured =
-    starts.reduce((sum, { readyMs, requests }) => sum + readyMs + requests.reduce((ms, { totalMs }) => ms + totalMs, 0), 0) / 1000;
+  const loading = starts.reduce((sum, { readyMs }) => sum + readyMs, 0) / 1000;
+  const measured = starts.reduce((sum, { measuredMs = 0 }) => sum + measuredMs, 0) / 1000;
   const round = (value: number): number => Number(value.toFixed(2));
-  return {
-    stopping: round(stopping),
-    loadingAndMeasuring: round(measured),
-    perplexity: round(perplexity),
-    total: round(stopping + measured + perplexity),
-  };
+  return { stopping: round(stopping), loading: round(loading), measured: round(measured), total: round(stopping + loading + measured) };
 }
 
 /** Seconds from `begun` until the next request that was sent before is answered, beside what the server takes to load. */
