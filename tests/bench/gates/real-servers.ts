@@ -45,7 +45,7 @@ const worse: readonly { name: string; candidate: Candidate; gate: "benchmark" | 
     name: "half the CPUs",
     candidate: { change: (config) => ({ ...config, device: { ...config.device, cpus: 1 } }) },
     gate: "benchmark",
-    metric: "short decode",
+    metric: "long prompt",
   },
   {
     name: "a template whose first words change with every turn, so that no prompt can be reused",
