@@ -3,6 +3,18 @@ import { scenarioSetSchema, type ScenarioSet } from "../benchmark/protocol.ts";
 import { fetchedFileSchema } from "../models/store.ts";
 import { labels } from "../names.ts";
 import { promotionSchema, type Promotion } from "../promotion.ts";
+import {
+  commandsAfter,
+  commandType,
+  containerType,
+  exportSchema,
+  imageType,
+  labelsOf,
+  nameOf,
+  networkType,
+  readInput,
+  type Resource,
+} from "./resources.ts";
 
 /** A container that a stack's state holds. */
 export interface DeclaredContainer {
@@ -74,32 +86,6 @@ export interface Declared {
   readonly pending: readonly string[];
 }
 
-const resourceSchema = z.object({
-  urn: z.string(),
-  type: z.string(),
-  id: z.string().optional(),
-  inputs: z.record(z.string(), z.unknown()).default({}),
-  outputs: z.record(z.string(), z.unknown()).default({}),
-  dependencies: z.array(z.string()).nullish(),
-  modified: z.string().optional(),
-  delete: z.boolean().optional(),
-});
-type Resource = z.infer<typeof resourceSchema>;
-
-const exportSchema = z.object({
-  deployment: z.object({
-    manifest: z.object({ time: z.string() }),
-    resources: z.array(resourceSchema).default([]),
-    pending_operations: z.array(z.object({ resource: z.object({ urn: z.string() }), type: z.string() })).nullish(),
-  }),
-});
-
-const commandType = "command:local:Command";
-const containerType = "docker:index/container:Container";
-const imageType = "docker:index/image:Image";
-/** Pulumi's type of a Docker network. */
-export const networkType = "docker:index/network:Network";
-const labelsSchema = z.array(z.object({ label: z.string(), value: z.string() })).default([]);
 const networksSchema = z.array(z.object({ name: z.string() }));
 const modelInputSchema = z.object({
   file: z.object({ sources: z.array(z.string()) }),
@@ -107,9 +93,6 @@ const modelInputSchema = z.object({
 });
 const promoteInputSchema = z.object({ evidenceVolume: z.string(), helperImage: z.string() });
 const gateInputSchema = z.object({ apiKeyFile: z.string().nullish(), protocol: scenarioSetSchema.nullish() });
-
-/** The last part of a URN, e.g. `promote`. */
-export const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
 
 /**
  * What a stack declares, from `pulumi stack export`. A resource that waits for its deletion is left out.
@@ -149,9 +132,6 @@ export function parseDeclared(stack: string, text: string): Declared {
   };
 }
 
-const labelsOf = ({ outputs }: Resource): Readonly<Record<string, string | undefined>> =>
-  Object.fromEntries(labelsSchema.parse(outputs["labels"] ?? []).map(({ label, value }) => [label, value]));
-
 function toContainer(resource: Resource, all: readonly Resource[]): DeclaredContainer {
   const { urn, id, outputs } = resource;
   const envs = z.array(z.string()).parse(outputs["envs"] ?? []);
@@ -168,18 +148,6 @@ function toContainer(resource: Resource, all: readonly Resource[]): DeclaredCont
   };
 }
 
-/**
- * Commands that depend on a resource, directly or through others, but for the perplexity gate: it measures image and model file in a container of its own,
- * and a server that was stopped is no reason to do that again. A state lists what is depended on first.
- */
-function commandsAfter(urn: string, all: readonly Resource[]): string[] {
-  const after = new Set([urn]);
-  for (const { urn: own, dependencies } of all) if (dependencies?.some((dependency) => after.has(dependency)) === true) after.add(own);
-  return all
-    .filter(({ type, urn: own }) => type === commandType && after.has(own) && !nameOf(own).startsWith("perplexity-"))
-    .map(({ urn: own }) => own);
-}
-
 const toImage = ({ urn, outputs }: Resource): DeclaredImage => ({
   urn,
   tag: String(outputs["imageName"]),
@@ -193,11 +161,4 @@ function toFile(resource: Resource): { file: DeclaredFile; volume: string }[] {
   const { id, path, bytes, sha256 } = fetchedFileSchema.parse(JSON.parse(line));
   const verifiedAtMs = resource.modified === undefined ? 0 : Date.parse(resource.modified);
   return [{ file: { urn: resource.urn, id, path, bytes, sha256, sources: input.file.sources, verifiedAtMs }, volume: input.volume.source }];
-}
-
-/** The JSON that a command was given in a variable; undefined where there is no such command or variable. */
-function readInput<T>(resource: Resource | undefined, variable: string, schema: z.ZodType<T>): T | undefined {
-  const environment = z.record(z.string(), z.unknown()).safeParse(resource?.outputs["environment"]).data;
-  const text = environment?.[variable];
-  return typeof text === "string" ? schema.parse(JSON.parse(text)) : undefined;
 }

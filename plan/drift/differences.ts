@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { nameOf, networkType, type DeclaredNetwork } from "./declared.ts";
+import type { DeclaredNetwork } from "./declared.ts";
+import { nameOf, networkType } from "./resources.ts";
 
 /** A resource that Pulumi itself sees as changed: what `pulumi refresh` would write into the state. */
 export interface Difference {

@@ -24,9 +24,7 @@ export function judgeContainer(container: DeclaredContainer, one: Case): Finding
   const common = {
     resource: `container ${name}`,
     expected: `running, container ${short(container.id)}`,
-    consequence: isServer
-      ? "requests wait for a server until the gateway's hold is over, and then get 503"
-      : "clients are refused: nothing listens",
+    consequence: isServer ? withoutServer(container, one) : "clients are refused: nothing listens",
     fix: redeployCommand(one.declared.stack),
   };
   const seen = stateOf(one, name);
@@ -55,6 +53,14 @@ export function judgeContainer(container: DeclaredContainer, one: Case): Finding
       actions: recreate(name, seen.id),
     });
   return seen.restarts > 0 || seen.isOutOfMemory ? died(container, seen, role) : unhealthy(container, seen, role);
+}
+
+/** What it means that a server takes no request. */
+function withoutServer({ name }: DeclaredContainer, one: Case): string {
+  const isLeft = one.servers.some((other) => other.name !== name && stateOf(one, other.name)?.status === "running");
+  return isLeft
+    ? "the release's other servers take all requests"
+    : "requests wait for a server until the gateway's hold is over, and then get 503";
 }
 
 function isLooping({ status, restarts, startedAtMs }: Seen, nowMs: number): boolean {

@@ -1,5 +1,6 @@
 import { redeployCommand, stateOf, type Case } from "./case.ts";
-import { networkType, type Declared, type DeclaredContainer } from "./declared.ts";
+import type { Declared, DeclaredContainer } from "./declared.ts";
+import { networkType } from "./resources.ts";
 import type { Difference } from "./differences.ts";
 import { finding, type Action, type Finding } from "./finding.ts";
 

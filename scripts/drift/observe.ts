@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
-import { networkType, type Declared } from "../../plan/drift/declared.ts";
+import type { Declared } from "../../plan/drift/declared.ts";
+import { networkType } from "../../plan/drift/resources.ts";
 import { goneNetworks, parseDifferences } from "../../plan/drift/differences.ts";
 import type { HashPolicy } from "../../plan/drift/hashing.ts";
 import type { Activity, GatewaySeen, ImageSeen, Observation, ServerSeen } from "../../plan/drift/observation.ts";

@@ -77,6 +77,25 @@ const resources = [
 const state = (more: object = {}): string => JSON.stringify({ version: 3, deployment: { manifest: { time: "then" }, resources, ...more } });
 
 describe("a state", () => {
+  it("measures of two servers only those that it has to: what is after a server's own benchmark, not what the perplexity gate is before", () => {
+    const second = { ...server, urn: `${server.urn}-2` };
+    const [gate, own, next, promote] = ["perplexity-k", "benchmark-1", "benchmark-1-2", "promote"].map((name) =>
+      urn("command:local:Command", name),
+    ) as [string, string, string, string];
+    const pair = [
+      server,
+      second,
+      command("perplexity-k", [server.urn, second.urn]),
+      command("benchmark-1", [gate, server.urn]),
+      command("benchmark-1-2", [own, second.urn]),
+      command("promote", [gate, own, next, server.urn, second.urn]),
+    ];
+    expect(parseDeclared("dev", state({ resources: pair })).servers.map(({ chain }) => chain)).toEqual([
+      [own, next, promote],
+      [next, promote],
+    ]);
+  });
+
   it("says what was deployed", () => {
     expect(parseDeclared("dev", state())).toEqual({
       stack: "dev",
