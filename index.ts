@@ -58,7 +58,9 @@ export const releases = pulumi.secret(stack.releases);
 export const plannedMemory = plan.memory.verdict;
 /** What the gates of the release that took traffic last printed, as numbers. */
 export const gateResults = stack.promotion.gates;
-/** The same for a reader: each gate's table, line by line. */
+/** The same for a reader: each gate's table, line by line; one table per server of the release where a gate measures each. */
 export const verdicts = stack.promotion.gates.apply((gates) =>
-  Object.fromEntries(gates.map((gate) => [gate.gate, formatGateResult(gate).split("\n")])),
+  Object.fromEntries(
+    gates.map(({ gate }) => [gate, gates.filter((other) => other.gate === gate).flatMap((result) => formatGateResult(result).split("\n"))]),
+  ),
 );

@@ -66,7 +66,7 @@ export function formatGateResult(result: GateResult): string {
   const rows = [["metric", "measured", "baseline", "difference", "confidence interval", "allowed", "verdict"], ...result.metrics.map(row)];
   return [
     head,
-    `  release ${result.releaseId} · compared with ${against} · ${result.samples} samples in ${result.wallSec.toFixed(0)} s`,
+    `  release ${result.releaseId}${result.server === undefined ? "" : `, ${result.server}`} · compared with ${against} · ${result.samples} samples in ${result.wallSec.toFixed(0)} s`,
     ...(result.metrics.length === 0 ? [] : [formatTable(rows)]),
     `  evidence: ${result.evidence ?? "none could be kept"}`,
   ].join("\n");

@@ -45,6 +45,8 @@ export const gateResultSchema = z.strictObject({
   verdict: verdictSchema,
   reason: z.string(),
   releaseId: z.string(),
+  /** Container that was measured; not there where a gate measures in one of its own. */
+  server: z.string().optional(),
   dryRun: z.boolean(),
   metrics: z.array(metricVerdictSchema),
   comparedWith: comparisonSchema.nullable(),

@@ -78,7 +78,8 @@ async function decide<I extends GateInput>(
   }
   const wallSec = (performance.now() - startMs) / 1000;
   const { releaseId, dryRun } = input;
-  const result: GateResult = { version: 1, gate, releaseId, dryRun, startedAt, wallSec, evidence: null, ...outcome };
+  const server = "container" in input && typeof input.container === "string" ? { server: input.container } : {};
+  const result: GateResult = { version: 1, gate, releaseId, ...server, dryRun, startedAt, wallSec, evidence: null, ...outcome };
   const [serving, path] = await Promise.all([
     rollout === undefined ? null : endPart(rollout, result),
     keepEvidence(store, result, evidence, input).catch((error: unknown) => {
