@@ -98,8 +98,8 @@ describe("LlmStack", () => {
     expect(added.sort()).toEqual([
       "command:local:Command llama-image-latest-build",
       "docker:index/image:Image llama-image-latest",
-      "docker:index/remoteImage:RemoteImage base-nvidia/cuda:12.8.1-devel-ubuntu24.04",
-      "docker:index/remoteImage:RemoteImage base-nvidia/cuda:12.8.1-runtime-ubuntu24.04",
+      expect.stringMatching(/RemoteImage base-nvidia\/cuda:12\.8\.1-devel-ubuntu24\.04@sha256:[0-9a-f]{64}$/),
+      expect.stringMatching(/RemoteImage base-nvidia\/cuda:12\.8\.1-runtime-ubuntu24\.04@sha256:[0-9a-f]{64}$/),
       "llm-server:images:LlamaImage llama-image-latest",
     ]);
     expect(all.find(({ name, custom }) => name === `server-${two.releaseId}` && custom)?.inputs["image"]).toBe("sha256:llama-image");

@@ -28,6 +28,11 @@ describe("parseImages", () => {
     ]);
   });
 
+  it("pins each base that a registry has by its digest; debian:forky may be one that set-up made of packages, which has none", () => {
+    for (const [name, { baseImages }] of Object.entries(parseImages(committed)))
+      for (const base of Object.values(baseImages)) expect(base, name).toMatch(/^debian:forky$|@sha256:[0-9a-f]{64}$/);
+  });
+
   it.each([
     [
       "ref: b100",
