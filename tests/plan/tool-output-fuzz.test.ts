@@ -5,12 +5,43 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parseServerHelp } from "../../plan/config/capabilities.ts";
+import { parseDeclared } from "../../plan/drift/declared.ts";
+import { parseDifferences } from "../../plan/drift/differences.ts";
 import { readPerplexityOutput, UnreadableOutput } from "../../plan/gates/perplexity-gate.ts";
 import { readBuildFailure } from "../../plan/images/build-failure.ts";
+import { parseBuildInfo } from "../../plan/images/build-info.ts";
 import { readRemoteRefs, resolveRef } from "../../plan/images/remote-refs.ts";
+import { readDistribution, readPackages } from "../../plan/images/sbom.ts";
 import { damaged, fuzzSeed as seed } from "../fuzz/damage.ts";
 
-const perplexity = readFileSync(new URL("../fixtures/llama-perplexity/b11669-debian.txt", import.meta.url), "utf8");
+const readFixture = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
+const perplexity = readFixture("../fixtures/llama-perplexity/b11669-debian.txt");
+const help = readFixture("config/fixtures/llama-server-help-b11669.txt");
+const buildInfo = {
+  ...{ schema: 1, repo: "https://example.org/x", ref: "b8149", commit: "a".repeat(40), commitTime: 1, buildNumber: 8149, backend: "cpu" },
+  ...{ compiler: "g++ 15", cmake: "4.1", cmakeArguments: ["-DX=1"], files: { "llama-server": "b".repeat(64) }, flags: ["-m"] },
+  environment: ["LLAMA_ARG_MODEL"],
+};
+const urn = "urn:pulumi:dev::llm-server::docker:index/container:Container::server-1";
+const envs = ["LLAMA_ARG_MODEL=/models/m.gguf"];
+const step = { op: "update", urn, oldState: { type: "t", outputs: { envs } }, newState: { type: "t", outputs: {} } };
+const refresh = { steps: [{ ...step, detailedDiff: { "envs[0]": { kind: "delete-replace" } } }] };
+const state = {
+  manifest: { time: "then" },
+  resources: [{ urn, type: "docker:index/container:Container", id: "1", outputs: { name: "n", image: "sha256:1", envs } }],
+};
+const status = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.42-1\n\n".repeat(3);
+
+/** Other readers, each with what it reads when all is well. */
+const readers: Readonly<Record<string, { readonly read: (text: string) => unknown; readonly sample: string }>> = {
+  "llama-server --help": { read: parseServerHelp, sample: help.slice(help.indexOf("-m,"), help.indexOf("-m,") + 1500) },
+  "an image's build": { read: parseBuildInfo, sample: JSON.stringify(buildInfo) },
+  "dpkg's status": { read: readPackages, sample: status },
+  "os-release": { read: readDistribution, sample: 'PRETTY_NAME="Debian"\nID=debian\n' },
+  "pulumi refresh": { read: parseDifferences, sample: JSON.stringify(refresh) },
+  "pulumi stack export": { read: (text) => parseDeclared("dev", text), sample: JSON.stringify({ version: 3, deployment: state }) },
+};
 const refs = ["HEAD", "refs/heads/master", "refs/tags/b8149", "refs/tags/b8149^{}"]
   .map((ref, index) => `${String(index).repeat(40)}\t${ref}\n`)
   .join("");
@@ -69,4 +100,27 @@ describe("damaged output", () => {
       { seed, numRuns: 1000 },
     );
   });
+
+  it.each(Object.entries(readers))(
+    "of %s is read or refused in words, and never by an accident of the reader",
+    (_name, { read, sample }) => {
+      expect(() => read(sample)).not.toThrow();
+      let refused = 0;
+      fc.assert(
+        fc.property(damaged(sample), (text) => {
+          try {
+            read(text);
+          } catch (error) {
+            refused += 1;
+            expect(error).toBeInstanceOf(Error);
+            expect(error).not.toBeInstanceOf(TypeError);
+            expect(error).not.toBeInstanceOf(RangeError);
+            expect((error as Error).message).not.toBe("");
+          }
+        }),
+        { seed, numRuns: 500 },
+      );
+      expect(refused).toBeGreaterThan(0);
+    },
+  );
 });

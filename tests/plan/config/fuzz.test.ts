@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parse as parseYaml } from "yaml";
+import { benchmarkProtocolSchema } from "../../../plan/benchmark/protocol.ts";
 import { parseAdvisories } from "../../../plan/config/advisories.ts";
 import { parseCapabilities } from "../../../plan/config/capabilities.ts";
+import { parseCorpora } from "../../../plan/config/corpora.ts";
 import { parseEnvFile } from "../../../plan/config/env-file.ts";
 import { ConfigError } from "../../../plan/config/errors.ts";
 import { parseExpectations } from "../../../plan/config/expectations.ts";
@@ -11,6 +14,9 @@ import { parseModels, parseModelSource } from "../../../plan/config/models.ts";
 import { parseProfile } from "../../../plan/config/profile.ts";
 import { resolveProfile } from "../../../plan/config/resolve-profile.ts";
 import { parseSampling } from "../../../plan/config/sampling.ts";
+import { parseStackConfig } from "../../../plan/config/stack-config.ts";
+import { parseYamlWith } from "../../../plan/config/yaml.ts";
+import { parseQuestions } from "../../../plan/gates/answers-questions.ts";
 import { readProjectFile, readProfileText, readSurroundings } from "./support.ts";
 
 // Proves on a fixed sample (seed below) that bad text ends in a ConfigError whose every part is filled in. A larger run of the same generators
@@ -20,6 +26,16 @@ const seed = 20261123;
 const runs = { seed, numRuns: 150 };
 
 const surroundings = readSurroundings();
+
+/** A stack's configuration in the form that Pulumi hands it over in: a key and its text on each line. */
+const stackConfig = Object.entries((parseYaml(readProjectFile("Pulumi.prod.yaml")) as { config: Record<string, unknown> }).config)
+  .map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+  .join("\n");
+const parseHandedOver = (text: string): unknown => {
+  const values = text.split("\n").map((line): [string, string] => [line.split(" ", 1)[0] ?? "", line.slice(line.indexOf(" ") + 1)]);
+  return parseStackConfig("x", Object.fromEntries(values));
+};
+
 const parsers: Readonly<Record<string, { parse: (text: string) => unknown; sample: string }>> = {
   "an env file": { parse: (text) => parseEnvFile(text, "x.env"), sample: readProfileText("dev") },
   "a profile": {
@@ -30,9 +46,16 @@ const parsers: Readonly<Record<string, { parse: (text: string) => unknown; sampl
   images: { parse: parseImages, sample: readProjectFile("configs/images.yaml") },
   sampling: { parse: parseSampling, sample: readProjectFile("configs/sampling.yaml") },
   advisories: { parse: parseAdvisories, sample: readProjectFile("configs/advisories.yaml") },
+  "the benchmark's protocol": {
+    parse: (text) => parseYamlWith(benchmarkProtocolSchema, text, { file: "b.yaml" }),
+    sample: readProjectFile("configs/benchmark.yaml"),
+  },
+  corpora: { parse: parseCorpora, sample: readProjectFile("configs/corpora.yaml") },
+  questions: { parse: parseQuestions, sample: readProjectFile("configs/answers.yaml") },
+  "a stack's configuration": { parse: parseHandedOver, sample: stackConfig },
   expectations: {
     parse: (text) => parseExpectations(text, "e.json"),
-    sample: readProjectFile("configs/expectations/s005.json").slice(0, 4000),
+    sample: readProjectFile("configs/expectations/s005.json"),
   },
   capabilities: {
     parse: (text) => parseCapabilities(text, "c.json"),
@@ -111,6 +134,10 @@ describe.each(Object.entries(parsers))("%s", (_name, { parse, sample }) => {
       fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => expectConfigErrorAtMost(() => parse(pieces.join("")))),
       runs,
     );
+  });
+
+  it("is read as it is committed", () => {
+    expect(() => parse(sample)).not.toThrow();
   });
 
   it("with damage parses or ends in a ConfigError", () => {
