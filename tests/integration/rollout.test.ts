@@ -2,10 +2,14 @@
  * A stack's life on the real CLI, Docker, llama.cpp and model, with each provider set. Margins of speed are wide here: that the gates' decisions are
  * right is shown elsewhere, and what two releases on one GPU do cannot be shown on a host without one.
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { QualityRow } from "../../plan/gates/quality.ts";
+import { perplexityReferenceSchema } from "../../plan/gates/reference.ts";
 import { chat, underLoad } from "../support/load.ts";
-import { prepareModels } from "../support/models.ts";
+import { badModel, prepareModels } from "../support/models.ts";
 import { providerSets } from "../support/provider-sets.ts";
 import { StackProject } from "../support/stack-project.ts";
 import { buildTestImage, testImage } from "../support/test-image.ts";
@@ -62,6 +66,26 @@ describe.each(sets)("with the $name providers", (set) => {
       exitCode: 0,
     });
     expect(await startedAt(serverOf(first))).toBe(before);
+  });
+
+  it("records another perplexity reference on request, and compares quants with it", async () => {
+    const model = "gemma-3-270m-q4_k_m";
+    const file = "configs/references/short.json";
+    const [short, stack] = [
+      ["--chunks", "2", "--context", "64"],
+      ["--stack", project.stack],
+    ];
+    const recorded = await project.cli("models", "reference", model, ...short, ...stack, "--write", file, "--note", "two chunks");
+    expect(recorded).toMatchObject({
+      exitCode: 0,
+      output: expect.stringContaining(`is the reference of stack ${project.stack} now`) as string,
+    });
+    const written = perplexityReferenceSchema.parse(JSON.parse(await readFile(join(project.dir, file), "utf8")));
+    expect(written).toMatchObject({ family: "gemma-3-270m", ctxSize: 64, note: "two chunks" });
+    expect((await project.cli("baseline", "show", project.stack)).output).toContain(String(written.finalPerplexity));
+    const quality = await project.cli("quality", model, join(project.dir, "models", badModel), "--recorded", ...short, ...stack, "--json");
+    const { rows } = JSON.parse(quality.output.slice(quality.output.indexOf("{"))) as { rows: QualityRow[] };
+    expect(rows.map(({ differencePercent }) => differencePercent)).toEqual([expect.closeTo(0, 2), expect.toSatisfy((d: number) => d > 5)]);
   });
 
   it("refuses a worse quant: up fails with the numbers, the old release serves without a failed request", async () => {
