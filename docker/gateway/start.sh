@@ -16,4 +16,6 @@ rm -f /state/held
 [ "$GATEWAY_ACCESS" = key ] || rm -f /state/access/keys
 # A given certificate comes after the container (scripts/access.ts).
 while [ "$GATEWAY_TLS" = files ] && [ ! -e /state/access/certificate.pem ]; do sleep 0.2; done
+# Requests wait for the only server there is; of several, one that fails is asked again after this time.
+[ "$GATEWAY_SLOTS" -le 1 ] || export GATEWAY_FAIL_DURATION=250ms
 exec caddy run --config /etc/caddy/Caddyfile
