@@ -8,6 +8,9 @@ export interface DeclaredContainer {
   readonly privileged?: boolean;
   readonly readOnly?: boolean;
   readonly init?: boolean;
+  /** Mount options by path. */
+  readonly tmpfs?: Readonly<Record<string, string>>;
+  readonly devices?: readonly { readonly hostPath: string }[];
   readonly capabilities?: { readonly adds?: readonly string[]; readonly drops?: readonly string[] };
   readonly securityOpts?: readonly string[];
   /** MiB. */

@@ -44,7 +44,16 @@ function unpinned({ image }: DeclaredContainer): string[] {
   return [`image: got ${shown(image)}, expected an image id (sha256:…) or a digest (name@sha256:…): a tag moves`];
 }
 
-function privileges({ user, privileged, capabilities = {}, securityOpts = [], pidMode, ipcMode, gpus }: DeclaredContainer): string[] {
+function privileges({
+  user,
+  privileged,
+  capabilities = {},
+  securityOpts = [],
+  pidMode,
+  ipcMode,
+  gpus,
+  devices = [],
+}: DeclaredContainer): string[] {
   const { adds = [], drops = [] } = capabilities;
   const confined = securityOpts.some((option) => /^no-new-privileges([:=]true)?$/.test(option));
   return [
@@ -59,12 +68,22 @@ function privileges({ user, privileged, capabilities = {}, securityOpts = [], pi
     ...(gpus === undefined || gpus.startsWith("device=")
       ? []
       : [`gpus: got ${shown(gpus)}, expected the ids that are meant, e.g. "device=0"`]),
+    ...devices.map(({ hostPath }) => `devices: got ${shown(hostPath)}, expected none: GPUs are given by gpus`),
     ...([pidMode, ipcMode].includes("host") ? ['pidMode, ipcMode: got "host", expected the container\'s own'] : []),
   ];
 }
 
-function writableRoot({ readOnly }: DeclaredContainer): string[] {
-  return readOnly === true ? [] : [`readOnly: got ${shown(readOnly)}, expected true; give what must be written a tmpfs or a volume`];
+function writableRoot({ readOnly, tmpfs = {} }: DeclaredContainer): string[] {
+  const missing = (options: string): string[] => ["noexec", "nosuid"].filter((option) => !options.split(",").includes(option));
+  return [
+    ...(readOnly === true ? [] : [`readOnly: got ${shown(readOnly)}, expected true; give what must be written a tmpfs or a volume`]),
+    ...Object.entries(tmpfs)
+      .filter(([, options]) => missing(options).length > 0)
+      .map(
+        ([path, options]) =>
+          `tmpfs: got ${shown(options)} for ${path}, expected ${missing(options).join(" and ")}: what is written there must not run`,
+      ),
+  ];
 }
 
 function unbounded({ memory, memorySwap, logDriver, logOpts = {}, init }: DeclaredContainer): string[] {
@@ -114,7 +133,11 @@ export const containerRules: readonly ContainerRule[] = [
     description: `Containers run as user ${containerUser}, without capabilities and without a way to gain one.`,
     check: privileges,
   },
-  { name: "read-only-root", description: "The root of a container is read-only.", check: writableRoot },
+  {
+    name: "read-only-root",
+    description: "The root of a container is read-only, and nothing runs from what it keeps in memory.",
+    check: writableRoot,
+  },
   { name: "bounded", description: "Memory (without swap) and logs are bounded, and an init reaps.", check: unbounded },
   { name: "no-engine-socket", description: "No container sees the container engine.", check: engineAccess },
   { name: "models-read-only", description: "Models are mounted read-only.", check: writableModels },
