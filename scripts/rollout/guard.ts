@@ -30,9 +30,11 @@ process.exit(0);
 
 /** Why the rollout needs to be recovered; undefined: it has ended. */
 async function watchOwner({ owner, stack, rollout }: LockRecord): Promise<string | undefined> {
+  const hasEnded = async (): Promise<boolean> => !(await readLocks(docker, stack)).some((lock) => lock.record.rollout === rollout);
   for (let polls = 1; (await livenessOf(owner)) !== "dead"; polls++) {
-    if (polls % pollsPerLook === 0 && !(await readLocks(docker, stack)).some((lock) => lock.record.rollout === rollout)) return undefined;
+    if (polls % pollsPerLook === 0 && (await hasEnded())) return undefined;
     await sleep(ownerPollMs);
   }
-  return "the process that ran the rollout was killed";
+  // a rollout that went well ends just before its owner does
+  return (await hasEnded()) ? undefined : "the process that ran the rollout was killed";
 }
