@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -8,11 +7,9 @@ import { readProjectFile } from "../support/project.ts";
 import type { ProviderSet } from "../support/provider-sets.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
 import { writeTinyModel } from "../support/tiny-model.ts";
+import { changeSettings, lightenGates, type Settings } from "./light-gates.ts";
 
 const dockerfile = "docker/Dockerfile.llama-cpp-debian";
-
-/** Settings of `Pulumi.<stack>.yaml` below `llm-server:`, to be changed in place. */
-type Settings = Record<string, Record<string, Record<string, unknown>>>;
 
 /**
  * A stack that serves a tiny model, so that a deployment with its gates takes seconds, and in which one thing at a time is broken. After each fault it
@@ -34,44 +31,8 @@ export class FaultStack {
     this.#project = await StackProject.create(providers);
     await this.addModel("tiny", { write: (path) => writeTinyModel(path) });
     await this.addProfile("tiny", "tiny");
-    await this.#lighten();
+    await lightenGates(this.project);
     await this.use("tiny");
-  }
-
-  /** Makes the gates ask what a tiny model with random weights can answer, and nothing of a network. */
-  async #lighten(): Promise<void> {
-    const protocolFile = join(this.project.dir, "configs", "benchmark.yaml");
-    const protocol = parse(await readFile(protocolFile, "utf8")) as { sets: Record<string, object> };
-    // a tiny model loads in no time, so one that loads for ever is known soon
-    await writeFile(
-      protocolFile,
-      stringify({ ...protocol, sets: { ...protocol.sets, faults: { ...protocol.sets["dev"], readyTimeoutSec: 20 } } }),
-    );
-    const text = join(this.project.dir, "corpus.txt");
-    await writeFile(text, "the quick brown fox jumps over the lazy dog, and the dog sleeps on. ".repeat(60));
-    const corpora = join(this.project.dir, "configs", "corpora.yaml");
-    const sha256 = createHash("sha256")
-      .update(await readFile(text))
-      .digest("hex");
-    const own = { own: { sources: [`file:${text}`], sha256, license: "none" } }; // of this machine, so that no fault waits for a network
-    await writeFile(corpora, `${await readFile(corpora, "utf8")}\n${stringify(own)}`);
-    await this.configure((settings) => {
-      const { benchmark, perplexity } = settings["llm-server:gates"] as { benchmark: object; perplexity: object };
-      settings["llm-server:gates"] = {
-        // thousands of tokens a second are too many to be timed one by one
-        benchmark: { ...benchmark, scenarioSet: "faults", dryRun: true },
-        // random weights: any text is as good as any other to it
-        perplexity: {
-          ...perplexity,
-          corpus: "own",
-          reference: undefined,
-          contextTokens: 128,
-          chunks: 2,
-          timeoutSec: 120,
-          thresholds: { ceiling: 1e9 },
-        },
-      };
-    });
   }
 
   /** A deployment that works. @throws {Error} with the whole output if it fails */
@@ -154,11 +115,8 @@ export class FaultStack {
   }
 
   /** Changes the stack's settings. */
-  async configure(change: (settings: Settings) => void): Promise<void> {
-    const file = join(this.project.dir, `Pulumi.${this.project.stack}.yaml`);
-    const document = parse(await readFile(file, "utf8")) as { config: Settings };
-    change(document.config);
-    await writeFile(file, stringify(document));
+  configure(change: (settings: Settings) => void): Promise<void> {
+    return changeSettings(this.project, change);
   }
 
   /** Fails unless `run` was refused with these texts, in words, and the release that passed its gates answers. */
