@@ -28,27 +28,36 @@ export interface LoadReport {
   readonly failures: readonly string[];
   /** Servers that answered, in the order in which they first did. */
   readonly upstreams: readonly string[];
+  /** Longest time until an answer, milliseconds. */
+  readonly slowestMs: number;
 }
 
-/** Sends one request after the other while `work` runs, and reports what became of them. */
-export async function underLoad<T>(endpoint: string, work: () => Promise<T>): Promise<{ readonly result: T; readonly load: LoadReport }> {
+/** Sends requests while `work` runs, each client one after the other, and reports what became of them. */
+export async function underLoad<T>(
+  endpoint: string,
+  work: () => Promise<T>,
+  { clients = 1 }: { readonly clients?: number } = {},
+): Promise<{ readonly result: T; readonly load: LoadReport }> {
   const failures: string[] = [];
   const upstreams = new Set<string>();
   let answered = 0;
+  let slowestMs = 0;
   let isOver = false;
   const client = async (): Promise<void> => {
     while (!isOver) {
+      const began = performance.now();
       try {
         upstreams.add((await chat(endpoint)).upstream);
         answered += 1;
+        slowestMs = Math.max(slowestMs, performance.now() - began);
       } catch (error) {
         failures.push(String(error));
       }
       await sleep(50);
     }
   };
-  const running = client();
+  const running = Array.from({ length: clients }, client);
   const result = await work().finally(() => (isOver = true));
-  await running;
-  return { result, load: { answered, failures, upstreams: [...upstreams] } };
+  await Promise.all(running);
+  return { result, load: { answered, failures, upstreams: [...upstreams], slowestMs } };
 }
