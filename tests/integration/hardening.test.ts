@@ -77,6 +77,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
         PidMode: "",
         IpcMode: "private",
         Devices: null,
+        DeviceRequests: null,
       });
       expect(Config.User).toBe("10001:10001");
       expect(Image).toMatch(/^sha256:[0-9a-f]{64}$/);
@@ -97,6 +98,8 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
       expect(status, name).toMatch(/Uid:\t10001\t10001\t10001\t10001/);
       expect(await sh(container, "touch /written"), name).toMatch(/Read-only file system/);
       expect(await sh(container, "cp /bin/true /tmp/tool && /tmp/tool"), name).toMatch(/Permission denied/);
+      expect(await sh(container, "cat /proc/1/comm"), name).toBe("docker-init");
+      expect(await sh(container, "grep ' /tmp ' /proc/mounts"), name).toMatch(/^tmpfs \/tmp tmpfs rw,nosuid,nodev,noexec,.*size=65536k/);
       expect(await sh(container, "find / -name '*.sock' -not -path '/proc/*' 2>&-"), name).toBe("");
     }
     expect(await sh(server, "touch /models/written")).toMatch(/Read-only file system/);
@@ -109,6 +112,8 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     for (const [, container, memoryMiB] of both()) {
       expect(await limit(container, "pids.max", "pids/pids.max")).toBe(String(pidsLimit));
       expect(await limit(container, "memory.max", "memory/memory.limit_in_bytes")).toBe(String(memoryMiB * mib));
+      // no swap: version 1 counts it together with memory, version 2 apart
+      expect(["0", String(memoryMiB * mib)]).toContain(await limit(container, "memory.swap.max", "memory/memory.memsw.limit_in_bytes"));
     }
   });
 
