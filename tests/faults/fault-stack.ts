@@ -1,8 +1,9 @@
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect } from "vitest";
 import { parse, stringify } from "yaml";
+import { projectDir } from "../../scripts/paths.ts";
 import { readProjectFile } from "../support/project.ts";
 import type { ProviderSet } from "../support/provider-sets.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
@@ -10,6 +11,14 @@ import { writeTinyModel } from "../support/tiny-model.ts";
 import { changeSettings, lightenGates, type Settings } from "./light-gates.ts";
 
 const dockerfile = "docker/Dockerfile.llama-cpp-debian";
+
+const messages = join(projectDir, "test-artifacts", "faults");
+
+async function keepMessage(test: string, output: string): Promise<void> {
+  await mkdir(messages, { recursive: true });
+  const name = test.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 120);
+  await writeFile(join(messages, `${name}.txt`), `${output}\n`);
+}
 
 /**
  * A stack that serves a tiny model, so that a deployment with its gates takes seconds, and in which one thing at a time is broken. After each fault it
@@ -119,8 +128,12 @@ export class FaultStack {
     return changeSettings(this.project, change);
   }
 
-  /** Fails unless `run` was refused with these texts, in words, and the release that passed its gates answers. */
+  /**
+   * Fails unless `run` was refused with these texts, in words, and the release that passed its gates answers. What it said is kept in test-artifacts/faults for
+   * people: whether it helps no test can say.
+   */
   async expectRefused({ exitCode, output }: PulumiRun, ...texts: (string | RegExp)[]): Promise<void> {
+    await keepMessage(expect.getState().currentTestName ?? "unnamed", output);
     for (const text of texts) expect(output).toMatch(text);
     expect(exitCode).not.toBe(0);
     expect(output).not.toMatch(/\bat .*\.ts:\d+/); // a message, not a stack trace
