@@ -7,6 +7,7 @@ import { gatewayName, labels, volumeName } from "../../plan/names.ts";
 import { rolloutRecordSchema, type RolloutRecord } from "../../plan/rollout/records.ts";
 import { memoryNeedSchema, type MemoryNeed } from "../../plan/rollout/strategy.ts";
 import type { HostSeen } from "../../plan/rollout/types.ts";
+import { findTrouble } from "../../plan/trouble.ts";
 import { connectDocker, exists } from "../docker/host.ts";
 import { memoryNowMiB } from "../gates/memory.ts";
 import { VolumeStore } from "../gates/volume-store.ts";
@@ -131,27 +132,6 @@ async function readLastRollout(docker: Docker, stack: string): Promise<RolloutRe
   await using store = await VolumeStore.open(docker, volume, gateway.ImageID, `${stack}/status`);
   const found = await store.latest("rollouts");
   return found === undefined ? null : rolloutRecordSchema.parse(found.document);
-}
-
-function findTrouble(stack: string, promoted: string | null, seen: HostSeen, locks: readonly LockStatus[]): string | null {
-  const mend = `npm run recover -- ${stack}`;
-  const isRolling = locks.some(({ isAlive }) => isAlive !== false);
-  const killed = locks.find(({ isAlive }) => isAlive === false);
-  if (killed !== undefined) return `a rollout was killed (${killed.holder}); run: ${mend}`;
-  if (promoted === null && seen.active === null) return `no release has been promoted yet; run: npm run up -- ${stack}`;
-  if (seen.gateway !== "running")
-    return `the gateway is ${seen.gateway}; run: ${seen.gateway === "stopped" ? mend : `npm run up -- ${stack} -- --refresh`}`;
-  if (isRolling) return null; // it is on its way to another state
-  const servers = seen.releases[seen.active ?? ""] ?? [];
-  if (seen.active === null)
-    return `the gateway routes to no release, the stack promoted ${promoted ?? ""}; run: pulumi up --replace '**promote' -s ${stack}`;
-  if (servers.length === 0) return `the server of release ${seen.active} is gone; run: npm run up -- ${stack} -- --refresh`;
-  const stopped = servers.find(({ isRunning }) => !isRunning);
-  if (stopped !== undefined) return `${stopped.name} does not run; run: ${mend}`;
-  if (seen.isHeld) return `the gateway makes requests wait although release ${seen.active} runs; run: ${mend}`;
-  if (seen.active !== promoted)
-    return `the gateway routes to ${seen.active}, the stack promoted ${promoted ?? "none"}; run: pulumi up --replace '**promote' -s ${stack}`;
-  return null;
 }
 
 function format(status: Status): string {
