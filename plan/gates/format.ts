@@ -1,4 +1,4 @@
-import type { GateResult, MetricVerdict } from "./verdict.ts";
+import type { GateResult, MetricVerdict, Verdict } from "./verdict.ts";
 
 const missing = "-";
 
@@ -52,6 +52,16 @@ export function describeMetric(metric: MetricVerdict): string {
   const range = interval === null ? "" : ` (${signed(interval[0])} … ${signed(interval[1])})`;
   return `${measured} against ${number(metric.baseline)}: ${signed(metric.differencePercent)}${range}, allowed ${limit(metric)}${note}`;
 }
+
+type Open = Exclude<Verdict, "passed">;
+const advice: Readonly<Record<Open, string>> = {
+  failed: "put the configuration back, or make the candidate better,",
+  inconclusive: "wait until the host has less to do, or put the configuration back,",
+  error: "mend what is named above, or put the configuration back,",
+};
+
+/** One line: what to do after a gate ended a rollout. */
+export const describeNext = (verdict: Open, stack: string): string => `next: ${advice[verdict]} and run: npm run up -- ${stack}`;
 
 /** A gate's result as a table of one screen: verdict and reason first, then a row per metric, then where the evidence is. */
 export function formatGateResult(result: GateResult): string {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { z } from "zod";
 
+import { describeError } from "../program.ts";
 import { startServer, stopServer } from "../rollout/server.ts";
 import { describeServer, postJson } from "./chat-client.ts";
 import type { ChatServer } from "./chat-client.ts";
@@ -112,8 +113,9 @@ export async function waitReady(
     await delay(pollMs);
   }
   options.signal.throwIfAborted();
-  const message = `no completion within ${options.timeoutSec} s after the start; the log ends: ${await logTail(container, 5)}`;
-  throw new Error(message, { cause: lastError });
+  const log = await logTail(container, 5);
+  const ends = log === "" ? "its log is empty" : `its log ends: ${log}`;
+  throw new Error(`no completion within ${options.timeoutSec} s after the start, but: ${describeError(lastError)}; ${ends}`);
 }
 
 const completionSchema = z.object({ choices: z.array(z.object({ finish_reason: z.string() })).min(1) });

@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import type { z } from "zod";
 
-import { describeMetric, formatGateResult } from "../../plan/gates/format.ts";
+import { describeMetric, describeNext, formatGateResult } from "../../plan/gates/format.ts";
 import { gateInputVariable, parseGateInput } from "../../plan/gates/gate-input.ts";
 import type { GateInput } from "../../plan/gates/gate-input.ts";
 import { exitCodeOf } from "../../plan/gates/verdict.ts";
@@ -90,25 +90,27 @@ async function decide<I extends GateInput>(
   return { result: { ...result, evidence: path }, serving };
 }
 
-/** Hands the rollout over to the next program, or puts back what served before; what serves then, in one sentence. */
+/** Hands the rollout over to the next program, or puts back what served before; what serves then, and what to do, a line each. */
 async function endPart(rollout: Rollout, result: GateResult): Promise<string | null> {
-  if (exitCodeOf(result) === 0) {
+  if (result.verdict === "passed" || exitCodeOf(result) === 0) {
     rollout.handOver();
     return null;
   }
   try {
     const ended = await rollout.fail(`${result.gate} gate ${result.verdict}: ${result.reason}`);
-    return ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
+    if (ended === undefined) return "the rollout had been ended already";
+    return ended.result === "degraded" ? describeEnd(ended) : `${describeEnd(ended)}\n${describeNext(result.verdict, ended.stack)}`;
   } catch (error) {
     return `what served before could not be put back: ${messageOf(error)}; run: npm run recover`;
   }
 }
 
-/** The closing lines on standard error: a screen for the reader, then one line that is complete by itself. */
-function report({ result, serving }: Decision, volume: string): void {
-  const where = result.evidence === null ? "no evidence could be kept" : `evidence: ${result.evidence} in volume ${volume}`;
-  process.stderr.write(`${formatGateResult(result)}\n`);
-  if (result.verdict !== "passed") process.stderr.write(`${result.gate} gate ${result.verdict}: ${result.reason}; ${where}\n`);
+/** The closing lines on standard error: a screen for the reader where there are numbers, then one line that is complete by itself, and what serves. */
+function report({ result, serving }: Decision, { evidenceVolume }: GateInput): void {
+  const { gate, verdict, reason, evidence, metrics } = result;
+  const where = evidence === null ? "no evidence could be kept" : `evidence: ${evidence} in volume ${evidenceVolume}`;
+  if (verdict === "passed" || metrics.length > 0) process.stderr.write(`${formatGateResult(result)}\n`);
+  if (verdict !== "passed") process.stderr.write(`${gate} gate ${verdict}: ${reason}; ${where}\n`);
   if (serving !== null) process.stderr.write(`${serving}\n`);
 }
 
@@ -131,7 +133,7 @@ export async function runGateProgram<S extends z.ZodType<GateInput>>(
   }
   try {
     const decision = await decide(gate, input, measure, check);
-    report(decision, input.evidenceVolume);
+    report(decision, input);
     await new Promise((resolve) => process.stdout.write(`${JSON.stringify(decision.result)}\n`, resolve));
     process.exit(exitCodeOf(decision.result));
   } catch (error) {

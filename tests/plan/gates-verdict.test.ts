@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 
 import { decideAnswers, divergence } from "../../plan/gates/answers-gate.ts";
 import type { AnswerPosition } from "../../plan/gates/answers-gate.ts";
-import { describeMetric, formatGateResult } from "../../plan/gates/format.ts";
+import { describeMetric, describeNext, formatGateResult } from "../../plan/gates/format.ts";
 import { benchmarkInputSchema, parseGateInput } from "../../plan/gates/gate-input.ts";
 import { answersThresholdsSchema } from "../../plan/gates/thresholds.ts";
 import { combineVerdicts, exitCodeOf } from "../../plan/gates/verdict.ts";
@@ -71,6 +71,20 @@ describe("the screen", () => {
         "  evidence: evidence/1a2b3c/benchmark/x.json",
       ].join("\n"),
     );
+  });
+
+  it("names the server that was measured, where it was one of the release's", () => {
+    expect(formatGateResult({ ...result, server: "llm-server-dev-server-1a2b3c-2" })).toContain(
+      "  release 1a2b3c, llm-server-dev-server-1a2b3c-2 · compared",
+    );
+  });
+
+  it.each([
+    ["failed", "next: put the configuration back, or make the candidate better, and run: npm run up -- dev"],
+    ["inconclusive", "next: wait until the host has less to do, or put the configuration back, and run: npm run up -- dev"],
+    ["error", "next: mend what is named above, or put the configuration back, and run: npm run up -- dev"],
+  ] as const)("says what to do after %s", (verdict, line) => {
+    expect(describeNext(verdict, "dev")).toBe(line);
   });
 
   it("says one metric in one line", () => {
