@@ -87,11 +87,15 @@ describeFaults("a candidate whose server", (stack) => {
     await stack.deploy();
     const restarts = async (): Promise<string> =>
       (await execa("docker", ["inspect", "--format", "{{.RestartCount}}", serverName(stack.project.stack, stack.release)])).stdout;
+    const statuses: number[] = [];
     for (const end = Date.now() + 60_000; (await restarts()) === "0" && Date.now() < end;) {
-      expect(await stack.ask()).toMatchObject({ status: 200 });
+      statuses.push((await stack.ask()).status);
       await sleep(100);
     }
     expect(await restarts()).not.toBe("0");
+    // one request may have been with the server when it died; no other one is lost
+    const lost = statuses.filter((status) => status !== 200);
+    expect([[], [502]]).toContainEqual(lost);
     expect(await stack.ask()).toMatchObject({ status: 200 }); // waits for the start
     const drift = await stack.cli(["drift", "--stack", stack.project.stack]);
     expect(drift.output).toMatch(/server-died|died/);
