@@ -1,5 +1,8 @@
 import { Command } from "commander";
+import { connectDocker } from "../docker/host.ts";
+import { log } from "../program.ts";
 import { ensureStack, runPulumi } from "../pulumi.ts";
+import { servingRelease } from "../serving.ts";
 
 /** `npm run up -- STACK`: `pulumi up` with the project's own Node and tools. */
 export function upCommand(): Command {
@@ -11,5 +14,13 @@ export function upCommand(): Command {
     .action(async (stack: string, options: string[], { yes }: { yes?: boolean }) => {
       await ensureStack(stack);
       process.exitCode = await runPulumi(["up", "--stack", stack, ...(yes === true ? ["--yes", "--skip-preview"] : []), ...options]);
+      if (process.exitCode !== 0) log(`up: not done; why stands above, under Diagnostics. ${await describeServing(stack)}`);
     });
+}
+
+/** The last line on the screen: outputs, which Pulumi prints below what failed, are those of the release before. */
+async function describeServing(stack: string): Promise<string> {
+  const release = await servingRelease(connectDocker(null), stack);
+  if (release === undefined) return `What serves could not be asked: npm run status -- ${stack}`;
+  return release === null ? "No release serves yet." : `Release ${release} takes the traffic: npm run status -- ${stack}`;
 }
