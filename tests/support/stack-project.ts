@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { cp, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { execa, type ResultPromise } from "execa";
 import { parse, stringify } from "yaml";
@@ -17,13 +17,20 @@ export interface PulumiRun {
   readonly output: string;
 }
 
+/** Below the ports that the kernel gives to whoever asks for any (32768 and up), where it would be somebody else's a moment later. */
+const [lowestPort, beyondPorts] = [20_000, 32_000];
+
 /** A port that is free now. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(lowestPort, beyondPorts);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /**
@@ -53,7 +60,9 @@ export class StackProject implements AsyncDisposable {
     const project = new StackProject(dir, stack, await freePort(), { ...set.env, ...env });
     await mkdir(join(dir, "state"));
     await mkdir(join(dir, ".tools", "bin"), { recursive: true });
-    await writeFile(join(dir, ".tools", "bin", "pulumi"), '#!/bin/sh\nexec pulumi "$@"\n', { mode: 0o755 });
+    // by its path: the Automation API puts the wrapper's own folder first on the PATH
+    const cli = join(set.env["PULUMI_HOME"] ?? "", "bin", "pulumi");
+    await writeFile(join(dir, ".tools", "bin", "pulumi"), `#!/bin/sh\nexec '${cli}' "$@"\n`, { mode: 0o755 });
     await mkdir(join(dir, "models"));
     for (const file of [goodModel, badModel])
       await link(join(testModels(), file), join(dir, "models", file)).catch(() => cp(join(testModels(), file), join(dir, "models", file)));
