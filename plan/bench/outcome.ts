@@ -6,8 +6,8 @@ export interface BenchTraces {
   /** Name in `benchmarks/` of the result file; null: there is none. */
   readonly result: string | null;
   readonly gates: readonly GateResult[];
-  /** Types of the resources that failed, as in their URNs, e.g. `docker:index/image:Image`. */
-  readonly failedTypes: readonly string[];
+  /** Parts of the bench whose resources failed. */
+  readonly failedPhases: readonly BenchPhase[];
   /** Pulumi's error messages; empty where `up` went through. */
   readonly errors: readonly string[];
   /** Whether the kernel ended a server's container for its memory. */
@@ -17,8 +17,7 @@ export interface BenchTraces {
 }
 
 /** What engines and drivers say when a device or the host has no memory left. @see ggml-cuda.cu, llama-model.cpp and llama-kv-cache.cpp of llama.cpp at 0c1e57098 */
-const outOfMemory =
-  /out of memory|cudaMalloc failed|failed to allocate|unable to allocate|OutOfDeviceMemory|bad_alloc|ended for its memory/i;
+const outOfMemory = /out of memory|cudaMalloc failed|failed to allocate|unable to allocate|OutOfDeviceMemory|bad_alloc|for its memory/i;
 /** What the gates say of an output that is not as it has to be. */
 const unreadable = /expected "|in line: |not JSON|does not read|not a positive finite number|Invalid input/;
 
@@ -26,7 +25,7 @@ const unreadable = /expected "|in line: |not JSON|does not read|not a positive f
  * How the bench of a profile ended. A result file counts as measured, whatever else went wrong after it; the cause is in the reason then. A cause that can be
  * seen comes before the words of the command that failed because of it.
  */
-export function decideOutcome({ result, gates, failedTypes, errors, isOomKilled, serverLog }: BenchTraces): {
+export function decideOutcome({ result, gates, failedPhases, errors, isOomKilled, serverLog }: BenchTraces): {
   outcome: BenchOutcome;
   reason: string;
 } {
@@ -36,7 +35,7 @@ export function decideOutcome({ result, gates, failedTypes, errors, isOomKilled,
   );
   const reason = said[0] ?? "";
   if (result !== null) return { outcome: "measured", reason: reason === "" ? "measured" : `measured; then ${reason}` };
-  if (failedTypes.some((type) => type.endsWith(":Image") || type.endsWith(":RemoteImage"))) return { outcome: "failed-build", reason };
+  if (failedPhases.includes("image")) return { outcome: "failed-build", reason };
   const memoryLine = [...said, ...serverLog.split("\n")].find((line) => outOfMemory.test(line));
   if (isOomKilled) return { outcome: "out-of-memory", reason: `the kernel ended the server for its memory limit; ${reason}` };
   if (memoryLine !== undefined) return { outcome: "out-of-memory", reason: memoryLine.trim() };
@@ -57,7 +56,7 @@ const firstLines = (text: string): string =>
 export function phaseOfUrn(urn: string): BenchPhase {
   const name = urn.split("::").at(-1) ?? "";
   const type = urn.split("::").at(-2) ?? "";
-  if (type.endsWith(":Image") || type.endsWith(":RemoteImage")) return "image";
+  if (type.endsWith(":Image") || type.endsWith(":RemoteImage") || /^llama-image.*-build$/.test(name)) return "image";
   const phases: readonly BenchPhase[] = ["perplexity", "benchmark", "answers", "promote", "models"];
   return phases.find((phase) => name === phase || name.startsWith(`${phase}-`)) ?? "rest";
 }

@@ -6,7 +6,7 @@ import { toolsDir } from "../paths.ts";
 /** What an `up` showed of itself. */
 export interface UpTraces {
   readonly spans: readonly Span[];
-  readonly failedTypes: readonly string[];
+  readonly failedPhases: readonly BenchPhase[];
   readonly errors: readonly string[];
 }
 
@@ -79,7 +79,7 @@ class Collector {
   readonly #watch: Watch;
   readonly #open = new Map<string, number>();
   readonly #spans: Span[] = [];
-  readonly #failedTypes: string[] = [];
+  readonly #failedPhases: BenchPhase[] = [];
   readonly #errors: string[] = [];
 
   constructor(watch: Watch) {
@@ -96,7 +96,7 @@ class Collector {
     }
     const ended = event.resOutputsEvent?.metadata ?? event.resOpFailedEvent?.metadata;
     if (ended !== undefined) this.#close(ended.urn, now);
-    if (event.resOpFailedEvent !== undefined) this.#failedTypes.push(event.resOpFailedEvent.metadata.type);
+    if (event.resOpFailedEvent !== undefined) this.#failedPhases.push(phaseOfUrn(event.resOpFailedEvent.metadata.urn));
     if (event.diagnosticEvent !== undefined) this.#diagnose(event.diagnosticEvent.severity, event.diagnosticEvent.message);
   }
 
@@ -122,6 +122,6 @@ class Collector {
   traces(): UpTraces {
     const now = performance.now();
     for (const urn of [...this.#open.keys()]) this.#close(urn, now);
-    return { spans: this.#spans, failedTypes: this.#failedTypes, errors: this.#errors };
+    return { spans: this.#spans, failedPhases: this.#failedPhases, errors: this.#errors };
   }
 }

@@ -128,7 +128,7 @@ describe("a journal", () => {
   });
 });
 
-const clean: BenchTraces = { result: null, gates: [], failedTypes: [], errors: [], isOomKilled: false, serverLog: "" };
+const clean: BenchTraces = { result: null, gates: [], failedPhases: [], errors: [], isOomKilled: false, serverLog: "" };
 const failedGate = {
   ...(madeRecord("p", minuteOf(0), 20).gates[0] as BenchTraces["gates"][number]),
   gate: "benchmark" as const,
@@ -139,12 +139,17 @@ describe("the outcome of one profile", () => {
   it.each<[string, Partial<BenchTraces>, string]>([
     ["a result file is measured, whatever the verdicts", { result: "r.json" }, "measured"],
     ["a result file is measured although the promotion failed", { result: "r.json", errors: ["promote: no answer"] }, "measured"],
-    ["an image that did not build", { failedTypes: ["docker:index/image:Image"], errors: ["exit code 1"] }, "failed-build"],
+    ["an image that did not build", { failedPhases: ["image"], errors: ["exit code 1"] }, "failed-build"],
     ["a container that the kernel ended", { isOomKilled: true, errors: ["container is exited, exit code 137"] }, "out-of-memory"],
     ["a device without room", { errors: ["gate error"], serverLog: "ggml_cuda: cudaMalloc failed: out of memory" }, "out-of-memory"],
     [
       "a perplexity tool that was ended for its memory",
       { gates: [{ ...failedGate, reason: "llama-perplexity was ended for its memory, limit 300 MiB" }] },
+      "out-of-memory",
+    ],
+    [
+      "a server that the kernel ended, and that is gone since",
+      { gates: [{ ...failedGate, reason: "container x is exited, exit code 137, killed by the kernel for its memory" }] },
       "out-of-memory",
     ],
     [
@@ -169,6 +174,8 @@ describe("phases", () => {
     ["urn:pulumi:s::p::x$command:local:Command::benchmark-1a2b", "benchmark"],
     ["urn:pulumi:s::p::x$command:local:Command::perplexity-99", "perplexity"],
     ["urn:pulumi:s::p::x$docker:index/image:Image::llama-image", "image"],
+    ["urn:pulumi:s::p::x$command:local:Command::llama-image-build", "image"],
+    ["urn:pulumi:s::p::x$command:local:Command::llama-image-latest-fit-build", "image"],
     ["urn:pulumi:s::p::x$command:local:Command::models-gemma", "models"],
     ["urn:pulumi:s::p::x$command:local:Command::promote", "promote"],
     ["urn:pulumi:s::p::x$docker:index/network:Network::servers", "rest"],

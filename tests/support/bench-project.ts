@@ -1,7 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { scaleToDev } from "../../plan/bench/scale.ts";
 import type { StackSettings } from "../../plan/bench/settings.ts";
 import { planVariants } from "../../plan/bench/variants.ts";
@@ -51,6 +51,18 @@ export class BenchProject implements AsyncDisposable {
     const protocol = join(dir, "configs", "benchmark.yaml");
     await writeFile(protocol, `${await readFile(protocol, "utf8")}${smokeSet}`);
     return new BenchProject(dir, await settingsOf(isShort));
+  }
+
+  /** A profile that is the dev profile on an image of its own: the dev profile's with one more command in its build. */
+  async addImage(id: string, command: string): Promise<void> {
+    const [images, profile] = ["images.yaml", "llama-cpp-dev.env"].map((name) => join(this.dir, "configs", name)) as [string, string];
+    const { debian } = parse(await readFile(images, "utf8")) as { debian: { dockerfile: string } };
+    const dockerfile = `docker/Dockerfile.${id}`;
+    const text = await readFile(join(this.dir, debian.dockerfile), "utf8");
+    await writeFile(join(this.dir, dockerfile), `${text}USER root\nRUN ${command}\nUSER 10001:10001\n`);
+    await appendFile(images, `\n${stringify({ [id]: { ...debian, dockerfile } })}`);
+    const own = (await readFile(profile, "utf8")).replace("IMAGE=debian", `IMAGE=${id}`);
+    await writeFile(join(this.dir, "configs", `llama-cpp-${id}.env`), own);
   }
 
   /** What a run of some profiles asks for. */
