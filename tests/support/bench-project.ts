@@ -17,6 +17,9 @@ import { copyProject } from "./project-copy.ts";
 /** Image that does not know the flags of the build that C4 failed on; its profile keeps it, so it is refused as then. */
 const unknownImage = "before-fit";
 
+/** Repository of the base images' other names. */
+export const testBase = "llm-server/test-base";
+
 /** The least that is a benchmark. */
 const smokeSet = `  smoke:
     seed: 5
@@ -53,14 +56,15 @@ export class BenchProject implements AsyncDisposable {
     return new BenchProject(dir, await settingsOf(isShort));
   }
 
-  /** A profile that is the dev profile on an image of its own: the dev profile's with one more command in its build. */
+  /** A profile that is the dev profile on an image of its own: the dev profile's with one more command in its build, told by another name of the same base. */
   async addImage(id: string, command: string): Promise<void> {
     const [images, profile] = ["images.yaml", "llama-cpp-dev.env"].map((name) => join(this.dir, "configs", name)) as [string, string];
-    const { debian } = parse(await readFile(images, "utf8")) as { debian: { dockerfile: string } };
-    const dockerfile = `docker/Dockerfile.${id}`;
-    const text = await readFile(join(this.dir, debian.dockerfile), "utf8");
-    await writeFile(join(this.dir, dockerfile), `${text}USER root\nRUN ${command}\nUSER 10001:10001\n`);
-    await appendFile(images, `\n${stringify({ [id]: { ...debian, dockerfile } })}`);
+    const { debian } = parse(await readFile(images, "utf8")) as { debian: { dockerfile: string; baseImages: { runtime: string } } };
+    const runtime = `${testBase}:${id}`;
+    await execa("docker", ["tag", debian.baseImages.runtime, runtime]);
+    const more = ["USER root", "ARG RUNTIME_BASE", `RUN case "$RUNTIME_BASE" in ${runtime}) ${command} ;; esac`, "USER 10001:10001"];
+    await appendFile(join(this.dir, debian.dockerfile), `${more.join("\n")}\n`);
+    await appendFile(images, `\n${stringify({ [id]: { ...debian, baseImages: { runtime } } })}`);
     const own = (await readFile(profile, "utf8")).replace("IMAGE=debian", `IMAGE=${id}`);
     await writeFile(join(this.dir, "configs", `llama-cpp-${id}.env`), own);
   }
