@@ -60,8 +60,10 @@ async function compareAction(a: string, b: string, options: CompareOptions): Pro
 /** The pairs to compare, or what is wrong with the arguments. */
 async function findPairs(a: string, b: string, { folder, profile }: CompareOptions): Promise<[NamedResult, NamedResult][] | string> {
   if (existsSync(a) && existsSync(b)) return [[await readResult(a), await readResult(b)]];
-  const looksLikeFile = [a, b].find((name) => name.endsWith(".json"));
-  if (looksLikeFile !== undefined) return `got ${looksLikeFile}, expected a result file that is there, or a build for both`;
+  const missing = [a, b].filter((name) => name.endsWith(".json") && !existsSync(name));
+  if (missing.length > 0) return `got ${missing.join(" and ")}, expected a result file that is there`;
+  const file = [a, b].find((name) => existsSync(name));
+  if (file !== undefined) return `got the file ${file} and the build ${a === file ? b : a}, expected two files, or two builds`;
   const results = (await readResults(folder)).filter(({ result }) => profile === undefined || result.subject.profile === profile);
   const builds = [...new Set(results.map(({ result }) => result.build))].sort();
   const unknown = [a, b].filter((build) => !builds.includes(build));
