@@ -2,7 +2,7 @@ import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { GatewayPlan } from "../plan/gateway.ts";
-import { gatewayPort, stateDir } from "../plan/gateway.ts";
+import { gatewayOpenFiles, gatewayPort, stateDir } from "../plan/gateway.ts";
 import { containerUser } from "../plan/server-container.ts";
 import { hardened } from "./hardening.ts";
 import { dockerLabels, scriptCommand } from "./inputs.ts";
@@ -60,6 +60,7 @@ export class Gateway extends pulumi.ComponentResource {
         ports: [{ internal: gatewayPort, external: plan.port, ip: plan.bind }],
         memory: plan.memoryMiB,
         memorySwap: plan.memoryMiB,
+        ulimits: [{ name: "nofile", soft: gatewayOpenFiles, hard: gatewayOpenFiles }],
         restart: "unless-stopped",
       },
       { ...child, deleteBeforeReplace: true }, // name and port can be held by one container only

@@ -59,8 +59,17 @@ export interface GatewayPlan {
 /** Seconds that `Retry-After` asks a client to wait once the hold is exhausted. */
 const retryAfterSec = 5;
 
-/** Memory limit of the gateway, MiB: it streams, and keeps nothing but the bodies of requests that wait. */
-const gatewayMemoryMiB = 256;
+/**
+ * Most connections and files that the gateway has open at a time; a client more than that waits to be let in. Each request holds one for its caller, and one for
+ * the server that answers it.
+ */
+export const gatewayOpenFiles = 2048;
+
+/**
+ * Memory limit of the gateway, MiB: it streams, and keeps the first 255 KiB of each request that runs or waits (docker/gateway/Caddyfile). As many as
+ * {@link gatewayOpenFiles} lets in take 510 MiB; Go gives back the rest above GOMEMLIMIT (docker/gateway/Dockerfile).
+ */
+const gatewayMemoryMiB = 768;
 
 /** The gateway of `stack`; `certificateSha256` is that of a given certificate's file. */
 export function planGateway(

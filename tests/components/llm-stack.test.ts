@@ -130,6 +130,7 @@ describe("LlmStack", () => {
       });
       expect(find(name).inputs["memory"]).toBe(find(name).inputs["memorySwap"]);
     }
+    expect(find("gateway").inputs["ulimits"]).toEqual([{ name: "nofile", soft: 2048, hard: 2048 }]);
     expect(find("gateway").inputs["ports"]).toEqual([{ internal: 8000, external: 8080, ip: "127.0.0.1" }]);
     expect(find(`server-${plan.releaseId}`).inputs["ports"]).toBeUndefined();
     expect(find("servers").inputs["internal"]).toBe(true);

@@ -3,17 +3,18 @@
  * honest client sends, after which the same server must still answer. Cannot prove: what a kernel exploit can do, GPUs (none here), that the engine's
  * parsers hold against more than the requests tried.
  */
-import { connect } from "node:net";
-import { request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { gatewayOpenFiles, holdScript } from "../../plan/gateway.ts";
 import { networkName, serverName } from "../../plan/names.ts";
 import { openingVariables } from "../../plan/policy/opening-flags.ts";
 import { pidsLimit } from "../../plan/server-container.ts";
 import { execIn } from "../../scripts/docker/exec.ts";
 import { projectDir } from "../../scripts/paths.ts";
-import { hostileBytes, hostileRequest, type HostileRequest } from "../fuzz/requests.ts";
+import { hostileBytes, hostileRequest } from "../fuzz/requests.ts";
+import { beginLargeRequests, sendBytes, sendRequest } from "../fuzz/send.ts";
 import { chat } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
@@ -51,7 +52,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
   };
   const both = (): [string, Docker.Container, number][] => [
     ["server", server, 2048],
-    ["gateway", gateway, 256],
+    ["gateway", gateway, 768],
   ];
 
   it.skipIf(set?.name !== "official")("passes the policy pack with every value known", () => {
@@ -117,6 +118,12 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     }
   });
 
+  it("lets the gateway have so many connections that their requests fit its memory", async () => {
+    expect((await gateway.inspect()).HostConfig.Ulimits).toEqual([{ Name: "nofile", Soft: gatewayOpenFiles, Hard: gatewayOpenFiles }]);
+    const running = await sh(gateway, "cat /proc/$(pidof caddy)/limits");
+    expect(running).toMatch(new RegExp(`Max open files +${gatewayOpenFiles} +${gatewayOpenFiles} `));
+  });
+
   it("publishes the gateway on loopback and nothing else", async () => {
     const published = async (container: Docker.Container) => (await container.inspect()).NetworkSettings.Ports;
     expect(await published(gateway)).toEqual({ "8000/tcp": [{ HostIp: "127.0.0.1", HostPort: String(project.port) }] });
@@ -156,17 +163,6 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
   });
 
   describe("under hostile requests", () => {
-    /** Status of the answer; `cut` where the connection was closed or the answer did not end in time. */
-    const send = ({ method, path, body }: HostileRequest): Promise<number | "cut"> =>
-      new Promise((resolve) => {
-        const options = { host: "127.0.0.1", port: project.port, method, path: encodeURI(path), timeout: 5_000 };
-        const sent = request({ ...options, headers: { "content-type": "application/json", "content-length": body.length } }, (answer) => {
-          answer.resume();
-          answer.once("end", () => resolve(answer.statusCode ?? 0)).once("error", () => resolve("cut"));
-        });
-        sent.once("error", () => resolve("cut")).once("timeout", () => sent.destroy());
-        sent.end(body);
-      });
     const state = async (container: Docker.Container) => {
       const { State, RestartCount } = await container.inspect();
       return { startedAt: State.StartedAt, restarts: RestartCount, running: State.Running };
@@ -177,7 +173,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
       const statuses = new Map<number | "cut", number>();
       await fc.assert(
         fc.asyncProperty(hostileRequest, async (hostile) => {
-          const status = await send(hostile);
+          const status = await sendRequest(project.port, hostile);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
           expect([502, 503], "no release took it: the server is gone").not.toContain(status);
         }),
@@ -188,14 +184,21 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
       expect([await state(server), await state(gateway)]).toEqual(before);
     });
 
+    it("does not run out of memory over hundreds of large requests that wait at once", async () => {
+      const before = await state(gateway);
+      await execIn(gateway, ["sh", "-c", holdScript]);
+      const end = beginLargeRequests(project.port, 400, 4 * mib);
+      await sleep(4_000); // as much of each as it takes is in its memory by then
+      expect((await fetch(`${project.endpoint}/-/health`)).status).toBe(200);
+      end();
+      expect((await project.cli("recover", project.stack)).exitCode).toBe(0);
+      expect((await chat(project.endpoint)).text).toContain("Paris");
+      expect(await state(gateway)).toEqual(before);
+    });
+
     it.each(hostileBytes)("survives %s", async (_what, bytes) => {
       const before = [await state(server), await state(gateway)];
-      await new Promise<void>((resolve) => {
-        const socket = connect(project.port, "127.0.0.1", () => socket.write(Buffer.from(bytes, "latin1")));
-        socket.setTimeout(2_000, () => socket.destroy());
-        socket.resume().once("error", () => undefined);
-        socket.once("close", () => resolve());
-      });
+      await sendBytes(project.port, bytes);
       expect((await chat(project.endpoint)).text).toContain("Paris");
       expect([await state(server), await state(gateway)]).toEqual(before);
     });

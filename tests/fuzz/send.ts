@@ -1,0 +1,40 @@
+import { Agent, request } from "node:http";
+import { connect } from "node:net";
+import type { HostileRequest } from "./requests.ts";
+
+const host = "127.0.0.1";
+
+/** Sends a hostile request. Gives the status of the answer; `cut` where the connection was closed or the answer did not end in time. */
+export function sendRequest(port: number, { method, path, body }: HostileRequest): Promise<number | "cut"> {
+  return new Promise((resolve) => {
+    const headers = { "content-type": "application/json", "content-length": body.length };
+    const sent = request({ host, port, method, path: encodeURI(path), timeout: 5_000, headers }, (answer) => {
+      answer.resume();
+      answer.once("end", () => resolve(answer.statusCode ?? 0)).once("error", () => resolve("cut"));
+    });
+    sent.once("error", () => resolve("cut")).once("timeout", () => sent.destroy());
+    sent.end(body);
+  });
+}
+
+/** Sends bytes on a bare connection, and waits until it ends, two seconds at most. */
+export async function sendBytes(port: number, bytes: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const socket = connect(port, host, () => socket.write(Buffer.from(bytes, "latin1")));
+    socket.setTimeout(2_000, () => socket.destroy());
+    socket.resume().once("error", () => undefined);
+    socket.once("close", () => resolve());
+  });
+}
+
+/** Begins as many requests with a body of this size; gives what ends them. */
+export function beginLargeRequests(port: number, count: number, bytes: number): () => void {
+  const body = Buffer.alloc(bytes, "a");
+  const agent = new Agent({ maxSockets: count });
+  const sent = Array.from({ length: count }, () =>
+    request({ host, port, method: "POST", path: "/completion", agent, headers: { "content-length": bytes } })
+      .on("error", () => undefined)
+      .end(body),
+  );
+  return () => sent.forEach((each) => each.destroy());
+}
