@@ -37,4 +37,7 @@ export function describeUbatch(space: TuneSpace, like: Candidate, isMoe: boolean
 
 /** A candidate's plan in words. */
 export const describePlanned = ({ label, verdict, gpuMiB, plannedTokensPerSec }: Candidate): string =>
-  `${label}: ${verdict}, GPU ${Math.round(gpuMiB.low)} to ${mib(gpuMiB.high)}, planned ${plannedTokensPerSec.toFixed(1)} tok/s`;
+  `${label}: ${verdict}, ${describeGpu(gpuMiB)}planned ${plannedTokensPerSec.toFixed(1)} tok/s`;
+
+/** The GPU's planned memory, with a comma after it; nothing where none is used. */
+const describeGpu = ({ low, high }: Candidate["gpuMiB"]): string => (high === 0 ? "" : `GPU ${Math.round(low)} to ${mib(high)}, `);

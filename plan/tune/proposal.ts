@@ -6,7 +6,8 @@ import type { Trial } from "./search.ts";
 export interface ProposalEvidence {
   readonly base: string;
   readonly model: string;
-  readonly vramMiB: number;
+  /** Null: the image runs on the CPU. */
+  readonly vramMiB: number | null;
   /** Where the speed is from: a result file, or the roofline. */
   readonly source: string;
   readonly isSimulated: boolean;
@@ -25,8 +26,8 @@ export function proposeProfile(baseText: string, winner: Candidate, speed: numbe
   const body = deriveProfile(withoutStaleComments(kept.replace(/^(#.*\n)+/, ""), winner.set), winner.set);
   const how = evidence.isSimulated ? "planned by the roofline, not measured" : "measured";
   const head = [
-    `Proposed by npm run tune on ${evidence.date} from ${evidence.base}, for ${evidence.model} on ${evidence.vramMiB} MiB of VRAM.`,
-    `${winner.label}: ${speed.toFixed(1)} tok/s ${how} (${evidence.source}); GPU planned ${Math.round(winner.gpuMiB.low)} to ${Math.round(winner.gpuMiB.high)} MiB, ${winner.verdict}.`,
+    `Proposed by npm run tune on ${evidence.date} from ${evidence.base}, for ${evidence.model} on ${evidence.vramMiB === null ? "the CPU" : `${evidence.vramMiB} MiB of VRAM`}.`,
+    `${winner.label}: ${speed.toFixed(1)} tok/s ${how} (${evidence.source}); ${describeGpu(winner.gpuMiB)}${winner.verdict}.`,
     ...evidence.findings.map((line) => `${line}.`),
     `Chosen of ${evidence.trials.length} tried:`,
     ...evidence.trials.map(({ candidate, judgement }) =>
@@ -37,6 +38,9 @@ export function proposeProfile(baseText: string, winner: Candidate, speed: numbe
   ];
   return `${head.flatMap(wrap).join("\n")}\n${body}`;
 }
+
+const describeGpu = ({ low, high }: Candidate["gpuMiB"]): string =>
+  high === 0 ? "" : `GPU planned ${Math.round(low)} to ${Math.round(high)} MiB, `;
 
 /** A profile's text without the comments of paragraphs in which a value changes: what they say was about the old one. */
 function withoutStaleComments(text: string, set: Flags): string {

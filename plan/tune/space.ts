@@ -22,7 +22,7 @@ export interface Candidate {
   readonly ubatch: number;
   readonly slots: number;
   readonly cacheType: string;
-  /** Layers whose experts are on the host, or of a dense model the layers on the GPU; null: `--fit` decides. */
+  /** Layers whose experts are on the host, or of a dense model the layers on the GPU; null: `--fit` decides, or there is no GPU. */
   readonly placed: number | null;
   readonly verdict: MemoryVerdict;
   readonly gpuMiB: { readonly low: number; readonly expected: number; readonly high: number };
@@ -46,12 +46,7 @@ export function planSpace(input: MemoryInput, axes: TuneAxes): TuneSpace {
   if ("unknown" in shape) throw new RangeError(`tune: ${shape.unknown}`);
   if ("unknown" in flags) throw new RangeError(`tune: ${flags.unknown}`);
   const { nLayer, nExpert } = shape.shape;
-  const placements =
-    nExpert > 0
-      ? range(0, nLayer).map(moePlacement)
-      : range(0, nLayer + 1)
-          .reverse()
-          .map(densePlacement);
+  const placements = input.budget.gpus.length === 0 ? [cpuPlacement] : nExpert > 0 ? range(0, nLayer).map(moePlacement) : dense(nLayer + 1);
   const candidates: Candidate[] = [];
   const refused: string[] = [];
   let planned = 0;
@@ -88,6 +83,9 @@ const densePlacement = (layers: number): Placement => ({
   placed: layers,
   label: `${layers} layers on the GPU`,
 });
+const dense = (most: number): Placement[] => range(0, most).reverse().map(densePlacement);
+/** Where there is no GPU, nothing is placed. */
+const cpuPlacement: Placement = { set: { LLAMA_ARG_N_GPU_LAYERS: "0", LLAMA_ARG_FIT: "off" }, placed: null, label: "on the CPU" };
 /** Placement flags that `--fit` would be bound by; a profile that has it on does not name them. */
 export const fitExcludes: readonly string[] = ["LLAMA_ARG_N_CPU_MOE"];
 const fitPlacement: Placement = { set: { LLAMA_ARG_N_GPU_LAYERS: "auto", LLAMA_ARG_FIT: "on" }, placed: null, label: "--fit" };

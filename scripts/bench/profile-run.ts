@@ -12,10 +12,11 @@ import { planStack, type StackPlan } from "../../plan/stack.ts";
 import type { ReadText } from "../../plan/stack-files.ts";
 import { writeWhole } from "../files.ts";
 import { describeError } from "../program.ts";
+import { endOrphans } from "./orphans.ts";
 import type { BenchProgress } from "./progress.ts";
 import type { BenchRequest } from "./request.ts";
 import { BenchStack, type PulumiPlace } from "./stack-run.ts";
-import { gatesOf, removeLeftovers, resultOf, serverTraces } from "./traces.ts";
+import { gatesOf, removeLeftovers, resultOf, serverTraces, stopServers } from "./traces.ts";
 import { writeStackFile } from "./work-dir.ts";
 
 /** What the bench of one profile found, before it is a record. */
@@ -127,15 +128,25 @@ async function measure(
     phase: (phase: BenchPhase) => progress.phase(phase),
     said: (line: string) => progress.line(line),
   };
-  const traces = await bench.up(watch, signal);
-  const gates = gatesOf(await bench.deployment());
+  const { outputs, ...traces } = await bench.up(watch, signal);
+  const gates = gatesOf(outputs);
   const result = resultOf(join(projectDir, "benchmarks"), profile, gates);
   const server = await serverTraces(docker, stack);
   const { outcome, reason } = decideOutcome({ result, gates, ...traces, ...server });
   progress.phase("destroy");
   const left = isKept ? null : await remove(bench, stack, docker, false).then(() => null, describeError);
+  if (left !== null) await stopServers(docker, stack);
   const notGone = left === null ? "" : `; its stack could not be removed: ${left}; remove it with: pulumi destroy -s ${stack}`;
   return { outcome, reason: `${reason}${notGone}`, result, gates, spans: traces.spans };
+}
+
+/**
+ * Ends what an interrupted bench of a stack is still at: programs that Pulumi started outlive it, and a server would be on the device that a paused stack is
+ * about to get back. What it made stays, stopped; the next run removes it.
+ */
+export async function standDown(stack: string, { workDir }: PulumiPlace, docker: Docker): Promise<void> {
+  await endOrphans(workDir);
+  await stopServers(docker, stack);
 }
 
 /** Removes what an interrupted run left of a bench stack. */

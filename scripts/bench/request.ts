@@ -18,7 +18,7 @@ export interface BenchRequest {
   readonly isKept: boolean;
   readonly isFresh: boolean;
   readonly docker: Docker;
-  readonly pulumi: Omit<PulumiPlace, "workDir">;
+  readonly pulumi: Pick<PulumiPlace, "env">;
   /** How long profiles took before, seconds. */
   readonly expected: ReadonlyMap<string, number>;
 }

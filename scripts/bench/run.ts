@@ -4,9 +4,10 @@ import { workPhases } from "../../plan/bench/outcome.ts";
 import { benchStack } from "../../plan/bench/settings.ts";
 import { JournalFile } from "./journal-file.ts";
 import { endOrphans } from "./orphans.ts";
-import { benchOne, removeStack } from "./profile-run.ts";
+import { benchOne, removeStack, standDown } from "./profile-run.ts";
 import { BenchProgress } from "./progress.ts";
 import type { BenchRequest } from "./request.ts";
+import { findPulumi } from "./stack-run.ts";
 import { prepareWorkDir } from "./work-dir.ts";
 
 /** What came of a matrix. */
@@ -32,7 +33,7 @@ export async function runBench(request: BenchRequest, signal: AbortSignal): Prom
   const isResumed = !request.isFresh && !state.isFinished && state.request === request.key;
   if (state.interrupted !== null && (await endOrphans(workDir)) > 0) progress.line("ended what the killed run had left running");
   await prepareWorkDir(request.projectDir, workDir, request.variants);
-  const place = { ...request.pulumi, workDir };
+  const place = { ...request.pulumi, command: await findPulumi(), workDir };
   if (state.interrupted !== null) {
     progress.line(`removing what the interrupted bench of ${state.interrupted.profile} left`);
     await removeStack(state.interrupted.stack, place, request.docker);
@@ -47,7 +48,11 @@ export async function runBench(request: BenchRequest, signal: AbortSignal): Prom
   for (const variant of request.variants.filter(({ id }) => !before.some(({ profile }) => profile === id))) {
     signal.throwIfAborted();
     await journal.append({ kind: "begin", profile: variant.id, stack: benchStack(variant.id), at: now() });
-    const { record, file } = await benchOne(variant, request, place, progress, signal);
+    const { record, file } = await benchOne(variant, request, place, progress, signal).catch(async (error: unknown) => {
+      progress.line("stopped: ending what it is at, and its server");
+      await standDown(benchStack(variant.id), place, request.docker);
+      throw error;
+    });
     const measuredSec = record.phases.filter(({ phase }) => workPhases.has(phase)).reduce((sum, { sec }) => sum + sec, 0);
     const end: EndEntry = {
       kind: "end",

@@ -1,4 +1,4 @@
-import { LocalWorkspace, PulumiCommand, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, PulumiCommand, StackAlreadyExistsError, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { phaseOfUrn, type Span } from "../../plan/bench/outcome.ts";
 import type { BenchPhase } from "../../plan/bench/record.ts";
 import { toolsDir } from "../paths.ts";
@@ -8,6 +8,8 @@ export interface UpTraces {
   readonly spans: readonly Span[];
   readonly failedPhases: readonly BenchPhase[];
   readonly errors: readonly string[];
+  /** What each resource that was made gave out. */
+  readonly outputs: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** What a bench run hears while a stack goes up or down. */
@@ -22,9 +24,11 @@ export interface PulumiPlace {
   readonly workDir: string;
   /** Environment of the CLI beyond the process's own, e.g. another backend. */
   readonly env: Readonly<Record<string, string>>;
-  /** Folder whose `bin/pulumi` is run. `@default` - the one that set-up made */
-  readonly root?: string;
+  readonly command: PulumiCommand;
 }
+
+/** The CLI that set-up brought: asked for its version once, not once a stack. */
+export const findPulumi = (): Promise<PulumiCommand> => PulumiCommand.get({ root: toolsDir, skipVersionCheck: true });
 
 /** One bench stack, by the Automation API. */
 export class BenchStack {
@@ -34,10 +38,14 @@ export class BenchStack {
     this.#stack = stack;
   }
 
-  static async open(stackName: string, { workDir, env, root = toolsDir }: PulumiPlace): Promise<BenchStack> {
-    const pulumiCommand = await PulumiCommand.get({ root, skipVersionCheck: true });
-    const stack = await LocalWorkspace.createOrSelectStack({ stackName, workDir }, { pulumiCommand, envVars: { ...env } });
-    return new BenchStack(stack);
+  static async open(stackName: string, { workDir, env, command }: PulumiPlace): Promise<BenchStack> {
+    const options = { pulumiCommand: command, envVars: { ...env } };
+    try {
+      return new BenchStack(await LocalWorkspace.createStack({ stackName, workDir }, options)); // most are new: no look before
+    } catch (error) {
+      if (!(error instanceof StackAlreadyExistsError)) throw error;
+      return new BenchStack(await LocalWorkspace.selectStack({ stackName, workDir }, options));
+    }
   }
 
   /** `pulumi up`; what failed is in the traces, not thrown. */
@@ -50,11 +58,6 @@ export class BenchStack {
       collector.failed(error);
     }
     return collector.traces();
-  }
-
-  /** The stack's state. */
-  async deployment(): Promise<unknown> {
-    return (await this.#stack.exportStack()).deployment;
   }
 
   /** Removes everything that the stack made, and the stack. What a killed run left is taken over. */
@@ -81,6 +84,7 @@ class Collector {
   readonly #spans: Span[] = [];
   readonly #failedPhases: BenchPhase[] = [];
   readonly #errors: string[] = [];
+  readonly #outputs: Readonly<Record<string, unknown>>[] = [];
 
   constructor(watch: Watch) {
     this.#watch = watch;
@@ -96,6 +100,8 @@ class Collector {
     }
     const ended = event.resOutputsEvent?.metadata ?? event.resOpFailedEvent?.metadata;
     if (ended !== undefined) this.#close(ended.urn, now);
+    const made = event.resOutputsEvent?.metadata.new?.outputs;
+    if (made !== undefined) this.#outputs.push(made);
     if (event.resOpFailedEvent !== undefined) this.#failedPhases.push(phaseOfUrn(event.resOpFailedEvent.metadata.urn));
     if (event.diagnosticEvent !== undefined) this.#diagnose(event.diagnosticEvent.severity, event.diagnosticEvent.message);
   }
@@ -122,6 +128,6 @@ class Collector {
   traces(): UpTraces {
     const now = performance.now();
     for (const urn of [...this.#open.keys()]) this.#close(urn, now);
-    return { spans: this.#spans, failedPhases: this.#failedPhases, errors: this.#errors };
+    return { spans: this.#spans, failedPhases: this.#failedPhases, errors: this.#errors, outputs: this.#outputs };
   }
 }

@@ -1,23 +1,16 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { z } from "zod";
 import type { BenchTraces } from "../../plan/bench/outcome.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import { gateResultSchema, type GateResult } from "../../plan/gates/verdict.ts";
 import { labels } from "../../plan/names.ts";
 import { demultiplex } from "../gates/candidate.ts";
+import type { UpTraces } from "./stack-run.ts";
 
-/** The part of an exported deployment that is read here. */
-const deploymentSchema = z.object({
-  resources: z.array(z.object({ outputs: z.record(z.string(), z.unknown()).optional() })).default([]),
-});
-
-/** What every gate of a stack printed, from its state. */
-export function gatesOf(deployment: unknown): GateResult[] {
-  const { resources } = deploymentSchema.parse(deployment ?? {});
-  return resources.flatMap(({ outputs }) => {
-    const line = outputs?.["stdout"];
+/** What every gate of a stack printed, from what its resources gave out. */
+export function gatesOf(outputs: UpTraces["outputs"]): GateResult[] {
+  return outputs.flatMap(({ stdout: line }) => {
     if (typeof line !== "string" || !line.includes('"gate"')) return [];
     const parsed = gateResultSchema.safeParse(JSON.parse(line));
     return parsed.success ? [parsed.data] : [];
@@ -47,6 +40,12 @@ export async function serverTraces(docker: Docker, stack: string): Promise<Pick<
     }),
   );
   return { isOomKilled: traces.some((one) => one.isOomKilled), serverLog: traces.map(({ log }) => log).join("\n") };
+}
+
+/** Ends the servers of a stack that run: nothing of it may use the devices any longer. */
+export async function stopServers(docker: Docker, stack: string): Promise<void> {
+  const filters = { label: [`${labels.stack}=${stack}`, `${labels.role}=server`] };
+  for (const { Id } of await docker.listContainers({ filters })) await docker.getContainer(Id).stop();
 }
 
 /** Removes what a bench stack leaves on the Docker host after its destruction: volumes that outlive stacks, and anything that a killed run left. */

@@ -8,18 +8,21 @@ import { z } from "zod";
 import type { EndEntry } from "../../plan/bench/journal.ts";
 import { describeSeconds } from "../../plan/bench/outcome.ts";
 import { benchModelsVolume, benchStack, type StackSettings } from "../../plan/bench/settings.ts";
-import { parseAxis, planVariants, type Axis, type Variant } from "../../plan/bench/variants.ts";
+import { parseAxis, type Axis, type Variant } from "../../plan/bench/variants.ts";
+import { gatewayName } from "../../plan/names.ts";
 import { requestKey } from "../bench/journal-file.ts";
 import type { BenchRequest } from "../bench/request.ts";
 import { runBench, type BenchSummary } from "../bench/run.ts";
+import { findVariants } from "../bench/find-variants.ts";
 import { occupantsOf } from "../bench/occupants.ts";
 import { readRecords } from "../bench/records.ts";
-import { connectDocker } from "../docker/host.ts";
+import { connectDocker, exists } from "../docker/host.ts";
 import { projectDir } from "../paths.ts";
 import { describeError, log } from "../program.ts";
 import { readStackPlan } from "../images/stack-plan.ts";
 import { requirePulumi } from "../pulumi.ts";
 import { Pause } from "../rollout/pause.ts";
+import { requireStack } from "./known-stack.ts";
 
 interface BenchOptions {
   readonly all?: boolean;
@@ -56,18 +59,19 @@ export function benchCommand(): Command {
 }
 
 async function benchAction(named: readonly string[], options: BenchOptions): Promise<void> {
-  const known = await profileIds();
-  const wrong = named.filter((id) => !known.includes(id));
-  if (wrong.length > 0 || (named.length === 0 && options.all !== true)) {
-    log(`bench: got ${wrong.length === 0 ? "no profile" : `profile ${wrong.join(", ")}`}, allowed are ${known.join(", ")}, or --all`);
+  const variants = await findVariants(options.all === true ? null : named, options.matrix);
+  if (typeof variants === "string") {
+    log(`bench: ${variants}`);
     process.exitCode = usageExitCode;
     return;
   }
-  const variants = planVariants(options.all === true ? known : named, options.matrix);
   const surroundings = await benchSurroundings(options.settings);
   const abort = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(name, () => abort.abort(new Error(`stopped by ${name}; the same command goes on from here`)));
+    process.once(name, () => {
+      log(`bench: stopping${options.pause === undefined ? "" : `; then ${options.pause} serves again`}`);
+      abort.abort(new Error(`stopped by ${name}; the same command goes on from here`));
+    });
   await refuseOccupied(surroundings, variants, options.pause);
   await using pause = options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, abort.signal);
   const request = {
@@ -88,7 +92,7 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
 const deviceSchema = z.object({ gpus: z.array(z.string()).default([]) });
 
 /** @throws {Error} if another stack serves on a GPU that is to be measured */
-async function refuseOccupied(
+export async function refuseOccupied(
   { docker, settings }: Pick<BenchRequest, "docker" | "settings">,
   variants: readonly Variant[],
   paused: string | undefined,
@@ -102,8 +106,14 @@ async function refuseOccupied(
   );
 }
 
-/** Stops a stack as its own configuration says; it serves again when the pause ends, however that is. */
-async function pauseStack(docker: Docker, stack: string, signal: AbortSignal): Promise<Pause> {
+/**
+ * Stops a stack as its own configuration says; it serves again when the pause ends, however that is.
+ * @throws {Error} if there is no such stack, or nothing of it that could be paused
+ */
+export async function pauseStack(docker: Docker, stack: string, signal: AbortSignal): Promise<Pause> {
+  await requireStack(docker, stack);
+  if (!(await exists(docker.getContainer(gatewayName(stack)))))
+    throw new Error(`--pause: stack ${stack} has no gateway on this Docker host, so nothing of it serves; leave --pause out`);
   const { devices, lockWaitSec, readyTimeoutSec, drainSec } = (await readStackPlan(stack)).rollout;
   return Pause.start(docker, stack, { devices, lockWaitSec, readyTimeoutSec, drainSec, signal, progress: (line) => log(`pause: ${line}`) });
 }
@@ -125,14 +135,14 @@ export async function benchSurroundings(stack: string): Promise<Omit<BenchReques
   };
 }
 
-async function profileIds(): Promise<string[]> {
-  return (await readdir(join(projectDir, "configs"))).flatMap((name) => /^llama-cpp-(.+)\.env$/.exec(name)?.[1] ?? []).sort();
-}
-
 const modelsSchema = z.object({ path: z.string() });
 const settingsSchema = z.object({ config: z.record(z.string(), z.unknown()) });
 
+/** @throws {Error} naming the stacks that have a file, if this one has none */
 async function readSettings(stack: string): Promise<StackSettings> {
+  const stacks = (await readdir(projectDir)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []).sort();
+  if (!stacks.includes(stack))
+    throw new Error(`--settings: got ${stack}, expected a stack that has a file Pulumi.<stack>.yaml: ${stacks.join(", ")}`);
   return settingsSchema.parse(parse(await readFile(join(projectDir, `Pulumi.${stack}.yaml`), "utf8"))).config;
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { compareSpeed, type CompareSettings } from "../../plan/bench/compare.ts";
@@ -8,7 +8,7 @@ import { benchmarkThresholdsSchema } from "../../plan/gates/thresholds.ts";
 import { combineVerdicts, exitCodeOf } from "../../plan/gates/verdict.ts";
 import { scenariosOf } from "../../plan/report/runs.ts";
 import { projectDir } from "../paths.ts";
-import { log } from "../program.ts";
+import { describeError, log } from "../program.ts";
 import { readThresholds } from "../report/read.ts";
 import { pairsOfBuilds, readResult, readResults } from "../report/results.ts";
 
@@ -59,18 +59,33 @@ async function compareAction(a: string, b: string, options: CompareOptions): Pro
 
 /** The pairs to compare, or what is wrong with the arguments. */
 async function findPairs(a: string, b: string, { folder, profile }: CompareOptions): Promise<[NamedResult, NamedResult][] | string> {
-  if (existsSync(a) && existsSync(b)) return [[await readResult(a), await readResult(b)]];
+  const same = "A and B are the same; a result is as fast as itself";
+  if (existsSync(a) && existsSync(b)) return resolve(a) === resolve(b) ? same : readPair(a, b);
   const missing = [a, b].filter((name) => name.endsWith(".json") && !existsSync(name));
   if (missing.length > 0) return `got ${missing.join(" and ")}, expected a result file that is there`;
   const file = [a, b].find((name) => existsSync(name));
   if (file !== undefined) return `got the file ${file} and the build ${a === file ? b : a}, expected two files, or two builds`;
-  const results = (await readResults(folder)).filter(({ result }) => profile === undefined || result.subject.profile === profile);
+  if (a === b) return same;
+  const all = await readResults(folder);
+  const profiles = [...new Set(all.map(({ result }) => result.subject.profile))].sort();
+  if (profile !== undefined && !profiles.includes(profile))
+    return `got profile ${profile}, allowed are those of the results in ${folder}: ${listed(profiles)}`;
+  const results = all.filter(({ result }) => profile === undefined || result.subject.profile === profile);
   const builds = [...new Set(results.map(({ result }) => result.build))].sort();
   const unknown = [a, b].filter((build) => !builds.includes(build));
-  if (unknown.length > 0) return `got build ${unknown.join(" and ")}, allowed are those of the results in ${folder}: ${builds.join(", ")}`;
+  if (unknown.length > 0) return `got build ${unknown.join(" and ")}, allowed are those of the results in ${folder}: ${listed(builds)}`;
   const pairs = pairsOfBuilds(results, a, b);
   return pairs.length > 0 ? pairs : `builds ${a} and ${b} have no profile in common that was measured on the same host in the same way`;
 }
+
+/** Two result files, or why one of them is none. */
+async function readPair(a: string, b: string): Promise<[NamedResult, NamedResult][] | string> {
+  const [baseline, candidate] = await Promise.allSettled([readResult(a), readResult(b)]);
+  if (baseline.status === "fulfilled" && candidate.status === "fulfilled") return [[baseline.value, candidate.value]];
+  return [baseline, candidate].flatMap((one) => (one.status === "rejected" ? [describeError(one.reason)] : [])).join("\n");
+}
+
+const listed = (names: readonly string[]): string => (names.length === 0 ? "none yet" : names.join(", "));
 
 /** The settings of the stack whose scenario set the results have; without one the gate's defaults, on decode speed. */
 function settingsFor({ result }: NamedResult, stack: CompareSettings | undefined, marginPercent: number | undefined): CompareSettings {

@@ -5,11 +5,26 @@ import { benchmarkResultSchema } from "../../plan/benchmark/result.ts";
 import type { NamedResult } from "../../plan/bench/format-compare.ts";
 import { compare } from "../../plan/report/runs.ts";
 
+/** Most things that are said of a file that does not read: another kind of file has dozens. */
+const mostIssues = 3;
+
 /** One result file. @throws {Error} naming the file and what does not read */
 export async function readResult(file: string): Promise<NamedResult> {
-  const parsed = benchmarkResultSchema.safeParse(JSON.parse(await readFile(file, "utf8")));
+  const parsed = benchmarkResultSchema.safeParse(await readJson(file));
   if (parsed.success) return { file, result: parsed.data };
-  throw new Error(`${file}: not a result file: ${z.prettifyError(parsed.error).replaceAll(/\s*\n\s*/g, " ")}`);
+  const { issues } = parsed.error;
+  const shown = z.prettifyError(new z.ZodError(issues.slice(0, mostIssues))).replaceAll(/\s*\n\s*/g, " ");
+  const more = issues.length > mostIssues ? ` and ${issues.length - mostIssues} more` : "";
+  throw new Error(`${file}: not a result file: ${shown}${more}`);
+}
+
+/** @throws {Error} naming the file, if it can't be read or is not JSON */
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    throw new Error(`${file}: not a result file`, { cause: error });
+  }
 }
 
 /** Every result of a folder that reads, oldest first; those that don't are left to the report, which names them. */

@@ -33,7 +33,8 @@ export interface TuneAsk {
 
 /**
  * The base profile with its model's header and its build's compute table.
- * @throws {Error} naming the profiles of the model, or the file that is missing
+ * @throws {RangeError} naming the models, profiles or images that there are
+ * @throws {Error} naming the file that is missing
  */
 export async function readTuneInput(ask: TuneAsk): Promise<TuneInput> {
   const { folder, model } = ask;
@@ -44,7 +45,7 @@ export async function readTuneInput(ask: TuneAsk): Promise<TuneInput> {
   if (wanted.length === 0) {
     const models = [...new Set(profiles.map(({ profile }) => profile.model))].sort().join(", ");
     const own = ofModel.map(({ profile }) => profile.id).join(", ");
-    throw new Error(
+    throw new RangeError(
       ofModel.length === 0
         ? `tune: got model ${model}, allowed are those that a profile serves: ${models}`
         : `tune: got profile ${ask.profile ?? ""}, allowed are those of ${model}: ${own}`,
@@ -69,7 +70,7 @@ async function withMemory({ profile, text }: { profile: Profile; text: string },
   const images = parseImages(await readFile(join(folder, "configs/images.yaml"), "utf8"));
   const name = ask.image ?? profile.image;
   const image = images[name];
-  if (image === undefined) throw new Error(`tune: got image ${name}, allowed are ${Object.keys(images).join(", ")}`);
+  if (image === undefined) throw new RangeError(`tune: got image ${name}, allowed are ${Object.keys(images).join(", ")}`);
   const file = headerDigestPath(model);
   const digest = await readFile(join(folder, file), "utf8").catch(() => {
     throw new Error(`tune: no ${file}; write it with npm run header -- ${model} <file or URL>`);

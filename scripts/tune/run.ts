@@ -32,6 +32,7 @@ export async function tune(
   signal: AbortSignal,
 ): Promise<TuneResult> {
   const space = planSpace(memory, axes);
+  if (memory.budget.gpus.length === 0) log(`tune: build ${build} has no GPU backend: everything is on the CPU, and --vram does not count`);
   log(`tune: ${space.planned} configurations planned for build ${build}, ${space.candidates.length} fit`);
   const trials: Trial[] = [];
   let stopped: string | undefined;
@@ -58,7 +59,7 @@ export async function tune(
   const evidence = {
     base: base.id,
     model: base.model,
-    vramMiB: ask.vramMiB,
+    vramMiB: memory.budget.gpus.length === 0 ? null : ask.vramMiB,
     source,
     isSimulated: judge.isSimulated,
     date: ask.date,

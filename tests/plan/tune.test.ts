@@ -73,6 +73,12 @@ describe("the search on the seed's host", () => {
     expect(small.candidates).toEqual([]);
     expect(small.refused).toContain("ubatch 4096, 4 slots, cache q8_0");
   });
+
+  it("plans no less than the least of --fit on a card that is smaller than its target", () => {
+    const tiny = planSpace({ ...seed, budget: { gpus: [{ totalMiB: 100 }] } }, axes);
+    expect(tiny.candidates).toEqual([]);
+    expect(tiny.refused).toHaveLength(4);
+  });
 });
 
 const candidate = (name: string, plannedTokensPerSec: number, changes: Partial<Candidate> = {}): Candidate => ({

@@ -14,7 +14,7 @@ import { prepareWorkDir, writeStackFile } from "../../scripts/bench/work-dir.ts"
 import { projectDir } from "../../scripts/paths.ts";
 import { madeRecord, madeResult, minuteOf, writeMade } from "../support/results.ts";
 
-// Proves what a bench keeps on disk and reads from a state; Pulumi and Docker are in tests/integration/bench.test.ts.
+// Proves what a bench keeps on disk and reads of an update; Pulumi and Docker are in tests/integration/bench.test.ts.
 
 let dir: string;
 beforeEach(async () => {
@@ -95,10 +95,9 @@ describe("the work dir", () => {
 });
 
 describe("a stack's traces", () => {
-  it("are the gates' own lines in its state, and the result file that a benchmark named", async () => {
+  it("are the gates' own lines, and the result file that a benchmark named", async () => {
     const benchmark = { ...madeRecord("dev", minuteOf(5), 20).gates[0], gate: "benchmark" };
-    const resources = [{ outputs: { stdout: JSON.stringify(benchmark) } }, { outputs: { stdout: "not a gate" } }, { outputs: {} }, {}];
-    const gates = gatesOf({ resources });
+    const gates = gatesOf([{ stdout: JSON.stringify(benchmark) }, { stdout: "not a gate" }, { stdout: 1 }, {}]);
     expect(gates.map(({ gate }) => gate)).toEqual(["benchmark"]);
     await writeMade(dir, [madeResult({ profile: "dev", startedAt: minuteOf(5), tokensPerSec: 70 })]);
     expect(resultOf(join(dir, "benchmarks"), "dev", gates)).toBe("llama-cpp-dev-20260601-000500.json");
@@ -117,10 +116,18 @@ describe("orphans of a killed run", () => {
 });
 
 describe("npm run bench", () => {
+  it("fails for settings of no stack, naming the stacks that have some", async () => {
+    const args = ["scripts/cli.ts", "bench", "dev", "--settings", "no-such"];
+    const { exitCode, stderr } = await execa(process.execPath, args, { cwd: projectDir, reject: false });
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/--settings: got no-such, expected .*: bench, dev, prod$/)]);
+  });
+
   it.each([
     [["no-such"], "got profile no-such, allowed are dev, s005-c1-fulloffload"],
     [[], "got no profile, allowed are dev,"],
-  ])("fails with 3 for %j, naming the profiles that there are", async (args, message) => {
+    [["dev", "--matrix", "ubach=512"], "--matrix: LLAMA_ARG_UBACH: got an unknown key"],
+    [["dev", "--matrix", "ubatch=7"], '--matrix: LLAMA_ARG_UBATCH: got "7", expected an integer from 32'],
+  ])("fails with 3 for %j, naming what is allowed", async (args, message) => {
     const { exitCode, stderr } = await execa(process.execPath, ["scripts/cli.ts", "bench", ...args], { cwd: projectDir, reject: false });
     expect([exitCode, stderr]).toEqual([3, expect.stringContaining(message)]);
   });

@@ -72,6 +72,22 @@ describe("npm run compare", () => {
   });
 });
 
+describe("arguments that are no results", () => {
+  it("are refused with 3 and a few words", async () => {
+    const good = file("llama-cpp-dev-20260601-000000.json");
+    const cases: [string[], RegExp][] = [
+      [[good, "package.json"], /^compare: package\.json: not a result file: .{1,300} and \d+ more$/],
+      [[good, file("llama-cpp-torn-20260601-000000.json")], /^compare: .*llama-cpp-torn-.*: not a result file: .*JSON/],
+      [["b1", "b1"], /^compare: A and B are the same/],
+      [["b1", "b2", "--profile", "no-such"], /^compare: got profile no-such, .*: dev, other$/],
+    ];
+    const runs = await Promise.all(cases.map(([args]) => compare(...args)));
+    expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual(
+      cases.map(([, message]) => [3, expect.stringMatching(message) as unknown]),
+    );
+  });
+});
+
 describe("the newest results of two builds", () => {
   it("are paired by profile, host, model and questions; torn files are no results", async () => {
     const results = await readResults(join(folder, "benchmarks"));

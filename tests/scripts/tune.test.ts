@@ -43,12 +43,28 @@ describe("npm run tune", () => {
     ]);
   });
 
-  it("fails with what there is for a model that no profile serves", async () => {
-    const { stderr, exitCode } = await command("--model", "no-such", "--vram", "16384", "--simulate");
-    expect([exitCode, stderr]).toEqual([
-      1,
-      expect.stringContaining("tune: got model no-such, allowed are those that a profile serves: gemma-3-270m-q4_k_m"),
-    ]);
+  it.each([
+    [
+      "a model that no profile serves",
+      "--model",
+      "no-such",
+      "tune: got model no-such, allowed are those that a profile serves: gemma-3-270m-q4_k_m",
+    ],
+    ["a type of cache that there is not", "--cache-types", "q8_0,q9", 'got "q9", expected f32'],
+    ["a ubatch that no build takes", "--ubatch", "7", 'got "7", expected an integer from 32'],
+    ["a profile that is there already", "--write", "dev", "configs/llama-cpp-dev.env is there already; choose another id"],
+  ])("fails with 3 and what there is for %s", async (_what, option, value, message) => {
+    const { stderr, exitCode } = await command("--model", model, "--vram", "16384", "--simulate", option, value);
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining(message)]);
+  });
+
+  it("places nothing where the image has no GPU backend, and says so", async () => {
+    const { stdout, stderr, exitCode } = await command("--model", "gemma-3-270m-q4_k_m", "--vram", "4096", "--simulate");
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain("has no GPU backend: everything is on the CPU, and --vram does not count");
+    expect(stdout).toMatch(/best: on the CPU, ubatch 4096/);
+    expect(stdout).toContain("LLAMA_ARG_N_GPU_LAYERS=0");
+    expect(stderr + stdout).not.toMatch(/GPU (planned )?0 to|MiB of VRAM/);
   });
 
   it("fails with 3 without a model", async () => {
