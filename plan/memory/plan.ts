@@ -152,8 +152,10 @@ function judge({ expected, low, high }: Layouts, main: LoadedModel, { budget, ta
     if (gpu !== undefined && isLimited && budgetMiB !== null) {
       // the engine stops at its own target; only what it doesn't count (the driver's growth) can come on top
       const growth = table === null ? 0 : table.context.highMiB - table.context.lowMiB;
-      const highMiB = Math.min(range.highMiB, budgetMiB - main.flags.fitTargetMiB + growth);
-      range = { lowMiB: Math.min(range.lowMiB, highMiB), expectedMiB: Math.min(range.expectedMiB, highMiB), highMiB };
+      const targetMiB = budgetMiB - main.flags.fitTargetMiB + growth;
+      // a card on which not even the least meets the target takes that least
+      const highMiB = Math.max(range.lowMiB, Math.min(range.highMiB, targetMiB));
+      range = { lowMiB: range.lowMiB, expectedMiB: Math.min(range.expectedMiB, highMiB), highMiB };
     }
     return { device: place === "host" ? "host" : `gpu${place}`, budgetMiB, verdict: verdictOf(range, budgetMiB), parts, ...range };
   });
