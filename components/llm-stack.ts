@@ -45,8 +45,10 @@ export class LlmStack extends pulumi.ComponentResource {
     const bases = this.#pullBases([baseImage, ...images.flatMap((each) => Object.values(each.bases))], checked);
     const helperImage = bases(baseImage);
     const image = new LlamaImage("llama-image", { stack: plan.stack, plan: plan.image, inputs: plan.imageInputs, baseId: bases }, child);
-    for (const { name: further, ...planned } of plan.furtherImages)
-      new LlamaImage(`llama-image-${further}`, { stack: plan.stack, plan: planned.plan, inputs: planned.inputs, baseId: bases }, child);
+    const furtherImages = plan.furtherImages.map(
+      ({ name: further, plan: planned, inputs }) =>
+        new LlamaImage(`llama-image-${further}`, { stack: plan.stack, plan: planned, inputs, baseId: bases }, child),
+    );
     const models = new ModelVolume("models", { volume: plan.volume, files: plan.files, helperImageId: helperImage }, checked);
     const network = new docker.Network(
       "servers",
@@ -68,11 +70,12 @@ export class LlmStack extends pulumi.ComponentResource {
     const place = { imageId: image.imageId, models: models.source, hostPath: plan.volume.hostPath, networkName: network.name };
     const containers = this.#createServers(releaseId, plan.servers, { ...place, isRetained: false });
     const common = { releaseId, rollout, imageId: image.imageId, modelSha256: models.sha256, helperImage, evidenceVolume: evidence.name };
-    // All that a candidate needs is there before the rollout begins, because it may stop what serves. Cheapest failure first, one measurement at a time.
+    // All that a candidate needs is there before the rollout begins, because it may stop what serves; and nothing compiles beside a measurement. Cheapest
+    // failure first, one measurement at a time.
     let gate = createPerplexityGate(
       plan.perplexity,
       { ...common, modelVolume: models.source },
-      { ...child, dependsOn: [...gateway.ready, ...containers] },
+      { ...child, dependsOn: [...gateway.ready, ...containers, ...furtherImages] },
     );
     const gates = [gate];
     for (const [replica, container] of containers.entries()) {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { LlmStack } from "../../components/llm-stack.ts";
 import type { ReleaseRecord } from "../../plan/retained.ts";
 import { planDev } from "../support/project.ts";
-import { record, valueOf, type RecordedResource } from "../support/record.ts";
+import { record, valueOf, type ComputedOutputs, type RecordedResource } from "../support/record.ts";
 
 const plan = planDev(undefined, "test");
 const sha256 = "a".repeat(64);
@@ -39,12 +39,13 @@ function stdoutOf(name: string): string {
   return gateLine(name.slice(0, name.indexOf("-")));
 }
 
-const build = (planned = plan, apiKeys?: string[]) =>
-  record(() => new LlmStack("llm", { plan: planned, apiKeys }), {
-    "command:local:Command": (name) => ({ stdout: stdoutOf(name) }),
-    "docker:index/image:Image": (name) => ({ repoDigest: `sha256:${name}` }),
-    "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:base" }),
-  });
+const providers: ComputedOutputs = {
+  "command:local:Command": (name) => ({ stdout: stdoutOf(name) }),
+  "docker:index/image:Image": (name) => ({ repoDigest: `sha256:${name}` }),
+  "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:base" }),
+};
+const build = (planned = plan, apiKeys?: string[], computed = providers) =>
+  record(() => new LlmStack("llm", { plan: planned, apiKeys }), computed);
 
 let stack: LlmStack;
 let resources: readonly RecordedResource[];
@@ -228,6 +229,30 @@ describe("LlmStack with two replicas", () => {
     expect(names("server-").sort()).toEqual([`server-${two.releaseId}`, `server-${two.releaseId}-2`]);
     expect(names("benchmark-").sort()).toEqual([`benchmark-${two.releaseId}`, `benchmark-${two.releaseId}-2`]);
     expect(all.find(({ name, custom }) => custom && name === "gateway")?.inputs["envs"]).toContain("GATEWAY_SLOTS=2");
+  });
+});
+
+describe("a stack with further images", () => {
+  it("measures nothing while one of them is built: compiling would be measured with it", async () => {
+    const done: string[] = [];
+    const doneBefore: Record<string, boolean> = {};
+    await build(
+      planDev((config) => ({ ...config, images: ["latest"] }), "test"),
+      undefined,
+      {
+        ...providers,
+        "docker:index/image:Image": async (name) => {
+          if (name === "llama-image-latest") for (let turn = 0; turn < 1000; turn++) await new Promise(setImmediate);
+          done.push(name);
+          return { repoDigest: `sha256:${name}` };
+        },
+        "command:local:Command": (name) => {
+          doneBefore[name.slice(0, name.indexOf("-"))] = done.includes("llama-image-latest");
+          return { stdout: stdoutOf(name) };
+        },
+      },
+    );
+    expect(doneBefore).toMatchObject({ perplexity: true, benchmark: true, answers: true });
   });
 });
 

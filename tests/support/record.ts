@@ -8,8 +8,10 @@ export interface RecordedResource {
   readonly custom: boolean;
 }
 
+type Outputs = Record<string, unknown>;
+
 /** Outputs that a resource computes by type, given its inputs; what the providers would answer. */
-export type ComputedOutputs = Readonly<Record<string, (name: string, inputs: Record<string, unknown>) => Record<string, unknown>>>;
+export type ComputedOutputs = Readonly<Record<string, (name: string, inputs: Record<string, unknown>) => Outputs | Promise<Outputs>>>;
 
 /**
  * Builds something under mocks and returns it with every resource that it registered, those that wait on outputs too.
@@ -22,10 +24,10 @@ export async function record<T>(
   const resources: RecordedResource[] = [];
   await pulumi.runtime.setMocks(
     {
-      newResource: ({ type, name, inputs, custom }) => {
+      newResource: async ({ type, name, inputs, custom }) => {
         const given = inputs as Record<string, unknown>;
         resources.push({ type, name, inputs: given, custom: custom ?? false });
-        return { id: `${name}-id`, state: { ...given, ...computed[type]?.(name, given) } };
+        return { id: `${name}-id`, state: { ...given, ...(await computed[type]?.(name, given)) } };
       },
       call: ({ token }) => {
         throw new Error(`unexpected provider function ${token}`);
