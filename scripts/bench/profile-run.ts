@@ -16,7 +16,7 @@ import { endOrphans } from "./orphans.ts";
 import type { BenchProgress } from "./progress.ts";
 import type { BenchRequest } from "./request.ts";
 import { BenchStack, type PulumiPlace } from "./stack-run.ts";
-import { gatesOf, removeLeftovers, resultOf, serverTraces, stopServers } from "./traces.ts";
+import { gatesOf, removeMade, resultOf, serverTraces, stopServers } from "./traces.ts";
 import { writeStackFile } from "./work-dir.ts";
 
 /** What the bench of one profile found, before it is a record. */
@@ -155,6 +155,6 @@ export async function removeStack(stack: string, place: PulumiPlace, docker: Doc
 }
 
 async function remove(bench: BenchStack, stack: string, docker: Docker, isInterrupted: boolean): Promise<void> {
-  await bench.remove(isInterrupted);
-  await removeLeftovers(docker, stack);
+  await removeMade(docker, stack);
+  await bench.forget(isInterrupted);
 }

@@ -48,11 +48,14 @@ export async function stopServers(docker: Docker, stack: string): Promise<void> 
   for (const { Id } of await docker.listContainers({ filters })) await docker.getContainer(Id).stop();
 }
 
-/** Removes what a bench stack leaves on the Docker host after its destruction: volumes that outlive stacks, and anything that a killed run left. */
-export async function removeLeftovers(docker: Docker, stack: string): Promise<void> {
+/** Removes what a bench stack made on the Docker host, and what a killed run left there; images stay, other stacks share them. */
+export async function removeMade(docker: Docker, stack: string): Promise<void> {
   const filters = { label: [`${labels.stack}=${stack}`] };
-  for (const { Id } of await docker.listContainers({ all: true, filters })) await docker.getContainer(Id).remove({ force: true, v: true });
-  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
-  const { Volumes } = await docker.listVolumes({ filters });
-  for (const { Name } of Volumes) await docker.getVolume(Name).remove({ force: true });
+  const containers = await docker.listContainers({ all: true, filters });
+  await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+  const [networks, { Volumes }] = await Promise.all([docker.listNetworks({ filters }), docker.listVolumes({ filters })]);
+  await Promise.all([
+    ...networks.map(({ Id }) => docker.getNetwork(Id).remove()),
+    ...Volumes.map(({ Name }) => docker.getVolume(Name).remove({ force: true })),
+  ]);
 }
