@@ -29,7 +29,9 @@ export function reportCommand(): Command {
       for (const { file, reason } of written.unreadable) log(`report: ${file} does not read and is named in the report: ${reason}`);
       const size = `${(written.bytes / 1024).toFixed(0)} KiB`;
       process.stdout.write(
-        json === true ? `${JSON.stringify(written)}\n` : `${written.html}\n${written.markdown}\n${written.results} results, ${size}\n`,
+        json === true
+          ? `${JSON.stringify(written)}\n`
+          : `${written.html}\n${written.markdown}\n${written.results} result${written.results === 1 ? "" : "s"}, ${size}\n`,
       );
     });
 }
