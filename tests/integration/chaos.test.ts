@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { allTargets, killPart, leftoversOf, runningServers, untilQuiet } from "../support/killing.ts";
+import { allTargets, killPart, leftoversOf, recover, runningServers, untilQuiet } from "../support/killing.ts";
 import { chat, underLoad } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets } from "../support/provider-sets.ts";
@@ -53,7 +53,7 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
       const { exitCode, all } = await up;
       const what = `${target} killed after ${afterSec.toFixed(1)} s, ${isGood ? "good" : "bad"} candidate, exit code ${exitCode ?? "none"}`;
       await untilQuiet(project.stack);
-      const recovered = await project.cli("recover", project.stack);
+      const recovered = await recover(project);
       expect(recovered.exitCode, `${what}\n${all}\n${recovered.output}`).toBe(0);
       const { upstream } = await chat(project.endpoint);
       const release = /server-([0-9a-f]{10})/.exec(upstream)?.[1] ?? upstream;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { labels } from "../../plan/names.ts";
 import { processesUnder } from "./processes.ts";
+import type { PulumiRun, StackProject } from "./stack-project.ts";
 
 /** What is killed, by a part of its command line; `cli` is the process that the test started. */
 const targets = {
@@ -16,14 +17,20 @@ export type Target = keyof typeof targets | "interrupt" | "nothing";
 /** All of them, the likelier ones more than once. */
 export const allTargets: readonly Target[] = ["gate", "gate", "promote", "program", "provider", "cli", "cli", "interrupt", "nothing"];
 
-/** Kills a part of the rollout that the process `cli` runs; one that is not there at the moment is not waited for. */
+/** Kills a part of the rollout that the process `cli` runs; one that is not there, or no longer, is not waited for. */
 export async function killPart(target: Target, cli: number): Promise<void> {
   if (target === "nothing") return;
-  if (target === "interrupt") process.kill(cli, "SIGINT");
-  else if (target === "cli") process.kill(cli, "SIGKILL");
-  else
-    for (const { pid } of (await processesUnder(cli)).filter(({ command }) => command.includes(targets[target])))
-      process.kill(pid, "SIGKILL");
+  if (target === "interrupt") signal(cli, "SIGINT");
+  else if (target === "cli") signal(cli, "SIGKILL");
+  else for (const { pid } of (await processesUnder(cli)).filter(({ command }) => command.includes(targets[target]))) signal(pid, "SIGKILL");
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error; // it ended by itself
+  }
 }
 
 const containers = async (stack: string, role: string, ...args: readonly string[]): Promise<string[]> => {
@@ -46,5 +53,14 @@ export async function untilQuiet(stack: string): Promise<void> {
   for (const end = Date.now() + 60_000; (await locksOf(stack)).length > 0;) {
     if (Date.now() > end) throw new Error(`still there after a minute: ${(await locksOf(stack)).join(", ")}`);
     await sleep(200);
+  }
+}
+
+/** Runs `npm run recover` as a user would, who is told to wait while what a killed CLI left is still at work; a minute at most. */
+export async function recover(project: StackProject): Promise<PulumiRun> {
+  for (const end = Date.now() + 60_000; ;) {
+    const run = await project.cli("recover", project.stack);
+    if (!run.output.includes("a rollout is at work") || Date.now() > end) return run;
+    await sleep(500);
   }
 }
