@@ -8,6 +8,14 @@ export interface Ranged {
   readonly high: number | null;
 }
 
+/** Intervals are shown up to this much of the highest value: two noisy starts can give one of a hundred times it, which would squeeze all else. */
+const mostShown = 1.5;
+
+/** A point with its interval cut off where it is far beyond every value of the chart. */
+export function cutInterval<Point extends Ranged>(point: Point, values: readonly number[]): Point {
+  return point.high === null ? point : { ...point, high: Math.min(point.high, mostShown * Math.max(...values)) };
+}
+
 /** A name in a legend with the look that it has in the chart: a series' symbol, a range, or a limit's line. */
 export interface LegendEntry {
   readonly name: string;

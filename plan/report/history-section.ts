@@ -1,6 +1,7 @@
 import type { BenchmarkResult } from "../benchmark/result.ts";
 import { decideSpeed } from "../gates/speed-gate.ts";
 import type { BenchmarkThresholds } from "../gates/thresholds.ts";
+import { cutInterval } from "./chart.ts";
 import { cell, none, signedPercent, tokS, type Cell, type Figure, type Section, type Table } from "./document.ts";
 import type { Filed, ReportInput } from "./input.ts";
 import { compare, comparisonKey, levelsOf, scenariosOf, speedOf, type Run, type Speed } from "./runs.ts";
@@ -102,15 +103,16 @@ function historyFigure(steps: readonly Step[], index: number): Figure {
   const [first, last] = [shown[0], shown.at(-1)];
   const profile = first?.result.subject.profile ?? "";
   const worse = shown.filter(isWorse).length;
+  const values = shown.map(({ speed }) => speed.value);
   return {
     id: `history-${index}`,
     title: `${profile}: ${first?.scenario ?? ""} workload over ${shown.length} measurements`,
-    summary: `From ${tokS(first?.speed.value ?? 0)} to ${tokS(last?.speed.value ?? 0)} tok/s; ${worse === 0 ? "none" : worse} of them worse than the margin allows.`,
+    summary: `From ${tokS(first?.speed.value ?? 0)} to ${tokS(last?.speed.value ?? 0)} tok/s; ${worse === 0 ? "none" : worse} of them shown to be worse than the margin allows.`,
     chart: {
       kind: "history",
       axis: "generated tok/s",
       points: shown.map((step) => ({
-        ...step.speed,
+        ...cutInterval(step.speed, values),
         label: `${step.result.build}\n${day(step.result.startedAt).slice(2)}`,
         limit: step.limit,
         isWorse: isWorse(step),

@@ -1,7 +1,7 @@
 import type { Figure, Section, Table } from "./document.ts";
 import { cell, mib, none, signedPercent, tokS, type Cell } from "./document.ts";
 import { compare, newestRuns, overallSpeed, scenarioOrder, type Run, type Speed } from "./runs.ts";
-import type { Slot } from "./chart.ts";
+import { cutInterval, type Slot } from "./chart.ts";
 
 /** Charts show so many profiles of a host, the fastest; the table has all. */
 const mostRows = 16;
@@ -48,6 +48,8 @@ function speedFigure(group: readonly [Run, ...Run[]], index: number): Figure[] {
   const [fastest] = shown;
   if (fastest === undefined) return [];
   const scenarios = scenariosOfRuns(shown).slice(0, 4);
+  const values = shown.flatMap(({ speeds }) => Object.values(speeds).map(({ value }) => value));
+  const cut = (speed: Speed | undefined): Speed | null => (speed === undefined ? null : cutInterval(speed, values));
   const left = group.length > shown.length ? ` ${group.length - shown.length} more are in the table.` : "";
   return [
     {
@@ -58,7 +60,7 @@ function speedFigure(group: readonly [Run, ...Run[]], index: number): Figure[] {
         kind: "rows",
         axis: "generated tok/s",
         rows: shown.map(({ profile }) => profile),
-        series: scenarios.map((name, slot) => ({ name, slot: slot as Slot, points: shown.map(({ speeds }) => speeds[name] ?? null) })),
+        series: scenarios.map((name, slot) => ({ name, slot: slot as Slot, points: shown.map(({ speeds }) => cut(speeds[name])) })),
       },
     },
   ];
@@ -72,8 +74,14 @@ export const shortHost = (run: Run): string =>
 
 export function speedCell(speed: Speed | undefined, file: string, isBest: boolean): Cell {
   if (speed === undefined) return none();
-  const half = speed.high === null || speed.low === null ? "" : ` ± ${tokS((speed.high - speed.low) / 2)}`;
-  return cell(`${tokS(speed.value)}${half}`, { href: file, ...(isBest ? { tone: "best" as const } : {}) });
+  return cell(`${tokS(speed.value)}${describeHalf(speed)}`, { href: file, ...(isBest ? { tone: "best" as const } : {}) });
+}
+
+/** Half of a speed's interval; only that it is wide where it is wider than the speed itself. */
+function describeHalf({ value, low, high }: Speed): string {
+  if (high === null || low === null) return "";
+  const half = (high - low) / 2;
+  return half > value ? " ± over 100 %" : ` ± ${tokS(half)}`;
 }
 
 function speedTable(group: readonly [Run, ...Run[]]): Table {

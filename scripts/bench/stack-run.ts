@@ -1,4 +1,4 @@
-import { LocalWorkspace, PulumiCommand, StackAlreadyExistsError, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, PulumiCommand, type EngineEvent, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { phaseOfUrn, type Span } from "../../plan/bench/outcome.ts";
 import type { BenchPhase } from "../../plan/bench/record.ts";
 import { toolsDir } from "../paths.ts";
@@ -40,12 +40,13 @@ export class BenchStack {
 
   static async open(stackName: string, { workDir, env, command }: PulumiPlace): Promise<BenchStack> {
     const options = { pulumiCommand: command, envVars: { ...env } };
-    try {
-      return new BenchStack(await LocalWorkspace.createStack({ stackName, workDir }, options)); // most are new: no look before
-    } catch (error) {
-      if (!(error instanceof StackAlreadyExistsError)) throw error;
-      return new BenchStack(await LocalWorkspace.selectStack({ stackName, workDir }, options));
-    }
+    const made = await LocalWorkspace.createStack({ stackName, workDir }, options).catch((error: unknown) =>
+      // most are new, so there is no look before; one that is there may be locked by a killed run, and then that is what Pulumi says
+      LocalWorkspace.selectStack({ stackName, workDir }, options).catch(() => {
+        throw error;
+      }),
+    );
+    return new BenchStack(made);
   }
 
   /** `pulumi up`; what failed is in the traces, not thrown. */

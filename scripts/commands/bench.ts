@@ -16,6 +16,7 @@ import { runBench, type BenchSummary } from "../bench/run.ts";
 import { findVariants } from "../bench/find-variants.ts";
 import { occupantsOf } from "../bench/occupants.ts";
 import { readRecords } from "../bench/records.ts";
+import { stopOnSignal } from "../bench/stop-signal.ts";
 import { connectDocker, exists } from "../docker/host.ts";
 import { projectDir } from "../paths.ts";
 import { describeError, log } from "../program.ts";
@@ -66,14 +67,9 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
     return;
   }
   const surroundings = await benchSurroundings(options.settings);
-  const abort = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(name, () => {
-      log(`bench: stopping${options.pause === undefined ? "" : `; then ${options.pause} serves again`}`);
-      abort.abort(new Error(`stopped by ${name}; the same command goes on from here`));
-    });
+  const signal = stopOnSignal(afterStop(options.pause));
   await refuseOccupied(surroundings, variants, options.pause);
-  await using pause = options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, abort.signal);
+  await using pause = options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, signal);
   const request = {
     ...surroundings,
     variants,
@@ -83,11 +79,15 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
     isFresh: options.fresh === true,
     pulumi: { env: pause?.env ?? {} },
   };
-  const summary = await runBench(request, abort.signal);
+  const summary = await runBench(request, signal);
   process.stdout.write(options.json === true ? `${JSON.stringify(summary)}\n` : format(summary));
   const measured = summary.done.filter(({ outcome }) => outcome === "measured").length;
   process.exitCode = measured === summary.done.length ? 0 : measured === 0 ? 1 : inconclusiveExitCode;
 }
+
+/** What a stopped run does before it ends. */
+export const afterStop = (paused: string | undefined): string =>
+  `what is measured is ended${paused === undefined ? "" : `, then ${paused} serves again`}; once more ends this at once`;
 
 const deviceSchema = z.object({ gpus: z.array(z.string()).default([]) });
 

@@ -6,12 +6,13 @@ import { Command, InvalidArgumentError } from "commander";
 import { slug } from "../../plan/bench/variants.ts";
 import { flagSpecs } from "../../plan/config/flags.ts";
 import { parseProfile } from "../../plan/config/profile.ts";
+import { stopOnSignal } from "../bench/stop-signal.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { benchJudge, roofline } from "../tune/judges.ts";
 import { readTuneInput, type TuneInput } from "../tune/read.ts";
 import { tune, type TuneResult } from "../tune/run.ts";
-import { benchSurroundings, pauseStack, refuseOccupied } from "./bench.ts";
+import { afterStop, benchSurroundings, pauseStack, refuseOccupied } from "./bench.ts";
 
 interface TuneOptions {
   readonly model: string;
@@ -72,18 +73,17 @@ async function tuneAction(options: TuneOptions): Promise<void> {
   }
   const slots = options.slots ?? [Number(input.base.flags["LLAMA_ARG_N_PARALLEL"] ?? 1)];
   const axes = { ubatch: options.ubatch, slots, cacheTypes: options.cacheTypes, fit: options.fit && input.memory.budget.gpus.length > 0 };
-  const abort = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => abort.abort(new Error(`stopped by ${name}`)));
+  const signal = stopOnSignal(afterStop(options.pause));
   const surroundings = options.simulate === true ? null : await benchSurroundings(options.settings);
   if (surroundings !== null) await refuseOccupied(surroundings, [], options.pause);
   await using pause =
-    surroundings === null || options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, abort.signal);
+    surroundings === null || options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, signal);
   const judge =
     surroundings === null
       ? roofline
       : benchJudge(input.base.id, { ...surroundings, pulumi: { env: pause?.env ?? {} }, journal: "tune", isKept: false, isFresh: true });
   const ask = { vramMiB: vram, date: new Date().toISOString().slice(0, 10) };
-  const result = await tune(input, axes, { budgetSec: options.budget * 60, planErrorPercent }, judge, ask, abort.signal);
+  const result = await tune(input, axes, { budgetSec: options.budget * 60, planErrorPercent }, judge, ask, signal);
   if (options.write !== undefined && result.profile !== null) await writeProposal(options.write, result.profile);
   process.stdout.write(options.json === true ? `${JSON.stringify(result, null, 2)}\n` : format(result));
   if (result.best === null) process.exitCode = inconclusiveExitCode;

@@ -4,10 +4,12 @@ import { benchmarkThresholdsSchema } from "../../plan/gates/thresholds.ts";
 import type { Cell, ReportDocument, Table } from "../../plan/report/document.ts";
 import { escapeHtml, writeHtml } from "../../plan/report/html.ts";
 import type { ReportInput } from "../../plan/report/input.ts";
+import { cutInterval } from "../../plan/report/chart.ts";
 import { parseHandOver } from "../../plan/report/handover.ts";
 import { escapeMarkdown, writeMarkdown } from "../../plan/report/markdown.ts";
 import { planReport } from "../../plan/report/report.ts";
 import { speedOf } from "../../plan/report/runs.ts";
+import { speedCell } from "../../plan/report/speed-section.ts";
 import { readProjectFile } from "../support/project.ts";
 import { madeRecord, madeResult, minuteOf } from "../support/results.ts";
 
@@ -180,6 +182,14 @@ describe("a speed's interval", () => {
     const { value, low, high, starts } = speedOf([0, 0.01, 0.02]);
     expect([value, low, high].map((one) => Math.log(one ?? 0).toFixed(5))).toEqual(["0.01000", "-0.01484", "0.03484"]);
     expect(starts).toBe(3);
+  });
+
+  it("that two starts make a hundred times as wide as the value is cut off in charts, and said to be wide in tables", () => {
+    const speed = speedOf([Math.log(30), Math.log(50)]);
+    expect(speed.high).toBeGreaterThan(900);
+    expect(cutInterval(speed, [speed.value, 60]).high).toBe(90);
+    expect(cutInterval({ value: 50, low: 48, high: 52 }, [50])).toEqual({ value: 50, low: 48, high: 52 });
+    expect(speedCell(speed, "f", false).text).toBe("38.7 ± over 100 %");
   });
 
   it("is absent for one start, which says nothing about its own spread", () => {
