@@ -44,13 +44,19 @@ async function checkGpus(input: PerplexityInput, docker: Docker, signal: AbortSi
   }
 }
 
-/** `llama-fit-params` reads the header, the architecture and every tensor's shape, and allocates nothing. */
+/**
+ * `llama-fit-params` reads the header, the architecture and every tensor's shape, and allocates nothing. `--fit-print` leaves out the search for what fits this
+ * host, which is not asked here; builds before it look at GPUs only, and none is given.
+ */
 async function checkModel(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
-  const file = `${modelsFolder}/${input.modelPath}`;
-  const tool = ["llama-fit-params", "-m", file, "-c", String(input.ctxSize), "-ngl", "0", "--fit-print", "on"] as const;
-  const { exitCode, stdout, stderr } = await runOneOff(docker, onCpu(input, tool), signal);
-  if (exitCode === 0) return;
-  const output = `${stdout}\n${stderr}`.trim();
-  const reason = refusal.exec(output)?.[1] ?? output.split("\n").slice(-3).join(" | ");
+  const tool = ["llama-fit-params", "-m", `${modelsFolder}/${input.modelPath}`, "-c", String(input.ctxSize), "-ngl", "0"] as const;
+  const ask = async (...more: string[]): Promise<string | undefined> => {
+    const { exitCode, stdout, stderr } = await runOneOff(docker, onCpu(input, [...tool, ...more]), signal);
+    return exitCode === 0 ? undefined : `${stdout}\n${stderr}`.trim();
+  };
+  let refused = await ask("--fit-print", "on");
+  if (refused?.includes("invalid argument: --fit-print") === true) refused = await ask();
+  if (refused === undefined) return;
+  const reason = refusal.exec(refused)?.[1] ?? refused.split("\n").slice(-3).join(" | ");
   throw new Error(`the build of the candidate's image does not take the model, so nothing was stopped: ${reason}`);
 }
