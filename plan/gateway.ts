@@ -29,6 +29,8 @@ export interface GatewaySettings {
   readonly port: number;
   /** Seconds a request waits for a release to take it before it gets 503. */
   readonly holdSec: number;
+  /** MiB; larger requests get 413. */
+  readonly maxRequestMiB: number;
   /** Servers per release; each has a slot. */
   readonly replicas: number;
   /** Whether requests need an API key. */
@@ -102,10 +104,11 @@ function planSecrets(stack: string, { wantsKey, tls }: GatewaySettings, sha256: 
 }
 
 /** Environment of the gateway's container, in `KEY=value` form. */
-function gatewayEnvironment({ holdSec, replicas, wantsKey, tls }: GatewaySettings): string[] {
+function gatewayEnvironment({ holdSec, maxRequestMiB, replicas, wantsKey, tls }: GatewaySettings): string[] {
   const slots = Array.from({ length: replicas }, (_, slot) => `{file.${activeLink}/${slot}}:${serverPort}`);
   return [
     `GATEWAY_HOLD_SEC=${holdSec}`,
+    `GATEWAY_MAX_REQUEST_BYTES=${maxRequestMiB * 2 ** 20}`,
     `GATEWAY_RETRY_AFTER_SEC=${retryAfterSec}`,
     `GATEWAY_SLOTS=${replicas}`,
     `GATEWAY_UPSTREAMS=${slots.join(" ")}`,

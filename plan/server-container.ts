@@ -52,8 +52,13 @@ export function planServer(
   };
 }
 
-/** Most processes and threads in one container of the project. llama-server starts a few dozen; a fork bomb stops here. */
+/** Most processes and threads in a container of the project that is no server; a fork bomb stops here. */
 export const pidsLimit = 512;
+/**
+ * Most processes and threads in a server's container. llama-server takes a thread for each connection and ends itself when it gets none: up to 1024 more
+ * than LLAMA_ARG_THREADS_HTTP (llama.cpp pull request 20817), which is one per core unless told; computing takes two more per core.
+ */
+export const serverPidsLimit = 2048;
 
 /** Variables that name the draft model's file, newest first: llama.cpp renamed it. */
 const draftVariables = ["LLAMA_ARG_SPEC_DRAFT_MODEL", "LLAMA_ARG_MODEL_DRAFT"] as const;

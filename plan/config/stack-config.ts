@@ -18,6 +18,8 @@ const gatewaySchema = z.strictObject({
   port: z.number().int().min(1024).max(65535).default(8080),
   /** Seconds a request waits for a release to take it; then 503. */
   holdSec: seconds(3600).default(120),
+  /** Largest request, MiB; what is larger gets 413. llama-server takes some 68 times the length of a prompt to find that the prompt is too long. */
+  maxRequestMiB: z.number().int().min(1).max(1024).default(32),
   /** Seconds that requests still running on the old release have to finish after a switch. */
   drainSec: seconds(3600).default(60),
   /** `@default` plain HTTP. */

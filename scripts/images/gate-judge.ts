@@ -11,7 +11,7 @@ import { gateResultSchema } from "../../plan/gates/verdict.ts";
 import type { GateResult, Verdict } from "../../plan/gates/verdict.ts";
 import { planLlamaImage } from "../../plan/llama-image.ts";
 import { labels } from "../../plan/names.ts";
-import { containerUser, modelsDir, pidsLimit } from "../../plan/server-container.ts";
+import { containerUser, modelsDir, serverPidsLimit } from "../../plan/server-container.ts";
 import type { StackPlan } from "../../plan/stack.ts";
 import { promoteBaseline, readBenchmarkEvidence } from "../gates/baselines.ts";
 import { connectDocker } from "../docker/host.ts";
@@ -142,7 +142,7 @@ export class GateJudge implements BisectJudge, AsyncDisposable {
       HostConfig: {
         Memory: memory,
         MemorySwap: memory,
-        PidsLimit: pidsLimit,
+        PidsLimit: serverPidsLimit,
         ReadonlyRootfs: true,
         CapDrop: ["ALL"],
         SecurityOpt: ["no-new-privileges:true"],

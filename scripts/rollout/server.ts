@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
 import type { RestartPolicy } from "../../plan/rollout/types.ts";
-import { pidsLimit } from "../../plan/server-container.ts";
+import { serverPidsLimit } from "../../plan/server-container.ts";
 
 /** Seconds that a server has to stop by itself before it is killed. */
 const stopSec = 30;
@@ -12,7 +12,7 @@ export async function setRestart(container: Docker.Container, policy: RestartPol
 
 /** Starts a server's container, with the one limit that the Docker provider has no input for; does nothing to one that runs. */
 export async function startServer(container: Docker.Container, policy: RestartPolicy): Promise<void> {
-  await container.update({ PidsLimit: pidsLimit, RestartPolicy: { Name: policy } });
+  await container.update({ PidsLimit: serverPidsLimit, RestartPolicy: { Name: policy } });
   const { State } = await container.inspect();
   if (!State.Running) await container.start();
 }

@@ -27,14 +27,27 @@ export async function sendBytes(port: number, bytes: string): Promise<void> {
   });
 }
 
-/** Begins as many requests with a body of this size; gives what ends them. */
+/** Begins as many requests with a body of this size, of which the last byte is never sent; gives what ends them. */
 export function beginLargeRequests(port: number, count: number, bytes: number): () => void {
-  const body = Buffer.alloc(bytes, "a");
+  const body = Buffer.alloc(bytes - 1, "a");
   const agent = new Agent({ maxSockets: count });
-  const sent = Array.from({ length: count }, () =>
-    request({ host, port, method: "POST", path: "/completion", agent, headers: { "content-length": bytes } })
-      .on("error", () => undefined)
-      .end(body),
-  );
+  const sent = Array.from({ length: count }, () => {
+    const each = request({ host, port, method: "POST", path: "/completion", agent, headers: { "content-length": bytes } });
+    each.on("error", () => undefined).write(body);
+    return each;
+  });
   return () => sent.forEach((each) => each.destroy());
+}
+
+/** Sends a request with a body of this size, whose length is said or not (`chunked`). Gives the answer's status and text. */
+export function sendLargeRequest(port: number, bytes: number, length: "said" | "chunked"): Promise<[number, string]> {
+  return new Promise((resolve, reject) => {
+    const headers = length === "said" ? { "content-length": bytes } : { "transfer-encoding": "chunked" };
+    const sent = request({ host, port, method: "POST", path: "/completion", headers }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+      answer.once("end", () => resolve([answer.statusCode ?? 0, text])).once("error", reject);
+    });
+    sent.once("error", reject).end(Buffer.alloc(bytes, "a"));
+  });
 }

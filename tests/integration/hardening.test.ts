@@ -10,11 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gatewayOpenFiles, holdScript } from "../../plan/gateway.ts";
 import { networkName, serverName } from "../../plan/names.ts";
 import { openingVariables } from "../../plan/policy/opening-flags.ts";
-import { pidsLimit } from "../../plan/server-container.ts";
+import { pidsLimit, serverPidsLimit } from "../../plan/server-container.ts";
 import { execIn } from "../../scripts/docker/exec.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { hostileBytes, hostileRequest } from "../fuzz/requests.ts";
-import { beginLargeRequests, sendBytes, sendRequest } from "../fuzz/send.ts";
+import { beginLargeRequests, sendBytes, sendLargeRequest, sendRequest } from "../fuzz/send.ts";
 import { chat } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
@@ -50,9 +50,9 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     const { stdout, stderr } = await execIn(container, ["sh", "-c", script]);
     return `${stdout.toString("utf8")}${stderr}`.trim();
   };
-  const both = (): [string, Docker.Container, number][] => [
-    ["server", server, 2048],
-    ["gateway", gateway, 768],
+  const both = (): [string, Docker.Container, number, number][] => [
+    ["server", server, 2048, serverPidsLimit],
+    ["gateway", gateway, 768, pidsLimit],
   ];
 
   it.skipIf(set?.name !== "official")("passes the policy pack with every value known", () => {
@@ -60,7 +60,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
   });
 
   it("has containers that Docker holds to every line of the hardening", async () => {
-    for (const [name, container, memoryMiB] of both()) {
+    for (const [name, container, memoryMiB, processes] of both()) {
       const { HostConfig, Config, Image, Mounts } = await container.inspect();
       expect({ name, ...HostConfig }).toMatchObject({
         name,
@@ -74,7 +74,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
         MemorySwap: memoryMiB * mib,
         LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "5" } },
         Tmpfs: { "/tmp": expect.stringContaining("noexec") as string },
-        PidsLimit: pidsLimit,
+        PidsLimit: processes,
         PidMode: "",
         IpcMode: "private",
         Devices: null,
@@ -110,8 +110,8 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
   it("has limits that the kernel keeps", async () => {
     const first = "cat $(ls /sys/fs/cgroup/$0 /sys/fs/cgroup/$1 2>&- | head -1)"; // cgroup v2, else v1
     const limit = (container: Docker.Container, v2: string, v1: string) => sh(container, first.replace("$0", v2).replace("$1", v1));
-    for (const [, container, memoryMiB] of both()) {
-      expect(await limit(container, "pids.max", "pids/pids.max")).toBe(String(pidsLimit));
+    for (const [, container, memoryMiB, processes] of both()) {
+      expect(await limit(container, "pids.max", "pids/pids.max")).toBe(String(processes));
       expect(await limit(container, "memory.max", "memory/memory.limit_in_bytes")).toBe(String(memoryMiB * mib));
       // no swap: version 1 counts it together with memory, version 2 apart
       expect(["0", String(memoryMiB * mib)]).toContain(await limit(container, "memory.swap.max", "memory/memory.memsw.limit_in_bytes"));
@@ -185,7 +185,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     });
 
     it("does not run out of memory over hundreds of large requests that wait at once", async () => {
-      const before = await state(gateway);
+      const before = [await state(server), await state(gateway)];
       await execIn(gateway, ["sh", "-c", holdScript]);
       const end = beginLargeRequests(project.port, 400, 4 * mib);
       await sleep(4_000); // as much of each as it takes is in its memory by then
@@ -193,7 +193,25 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
       end();
       expect((await project.cli("recover", project.stack)).exitCode).toBe(0);
       expect((await chat(project.endpoint)).text).toContain("Paris");
-      expect(await state(gateway)).toEqual(before);
+      expect([await state(server), await state(gateway)]).toEqual(before);
+    });
+
+    it("does not run out of threads over nearly as many requests at once as the gateway has files for", async () => {
+      const before = [await state(server), await state(gateway)];
+      const end = beginLargeRequests(project.port, gatewayOpenFiles / 2 - 100, 512 * 1024);
+      const threads = async () => Number(/^Threads:\s+(\d+)$/m.exec(await sh(server, "cat /proc/$(pidof llama-server)/status"))?.[1]);
+      await expect.poll(threads, { timeout: 30_000, interval: 500 }).toBeGreaterThan(800);
+      end();
+      expect((await chat(project.endpoint)).text).toContain("Paris");
+      expect([await state(server), await state(gateway)]).toEqual(before);
+    });
+
+    it.each(["said", "chunked"] as const)("refuses a request that is larger than what it takes, its length %s", async (length) => {
+      const [status, text] = await sendLargeRequest(project.port, 33 * mib, length);
+      expect([status, JSON.parse(text)]).toMatchObject([
+        413,
+        { error: { code: 413, message: expect.stringContaining(String(32 * mib)) as string } },
+      ]);
     });
 
     it.each(hostileBytes)("survives %s", async (_what, bytes) => {
