@@ -22,10 +22,18 @@ import { buildTestImage, testImage } from "../../support/test-image.ts";
 
 const streams = 16;
 const switches = 20;
+const streamPairs = 100;
 const docker = new Docker();
 const wanted = new Set(process.argv.slice(2));
 const isWanted = (part: string): boolean => wanted.size === 0 || wanted.has(part);
 const note = (line: string): void => void process.stderr.write(`rollout bench: ${line}\n`);
+
+/** The median and its interval of 95 %, from the order of the values: no distribution is assumed. */
+function medianWithInterval(values: readonly number[]): { readonly median: number; readonly low: number; readonly high: number } {
+  const reach = 0.98 / Math.sqrt(values.length); // 1.96 standard deviations of the median's rank, as a share of all
+  const at = (share: number): number => Number(quantile([...values], share).toFixed(4));
+  return { median: at(0.5), low: at(0.5 - reach), high: at(0.5 + reach) };
+}
 
 interface Sample {
   readonly startMs: number;
@@ -166,7 +174,7 @@ if (isWanted("stream")) {
   const release = await activeRelease();
   const direct = await serverUrl(docker.getContainer(serverName(project.stack, release)));
   const pairs: { readonly direct: number; readonly gateway: number; readonly firstTokenMs: number }[] = [];
-  for (let index = 0; index < 30; index++) {
+  for (let index = 0; index < streamPairs; index++) {
     const order = index % 2 === 0 ? ([direct, project.endpoint] as const) : ([project.endpoint, direct] as const);
     const one = await stream(order[0], 64);
     const other = await stream(order[1], 64);
@@ -179,8 +187,8 @@ if (isWanted("stream")) {
   }
   result["stream"] = {
     pairs: pairs.length,
-    speedRatio: Number(median(pairs.map((pair) => pair.gateway / pair.direct)).toFixed(4)),
-    firstTokenAddedMs: Number(median(pairs.map(({ firstTokenMs }) => firstTokenMs)).toFixed(2)),
+    speedRatio: medianWithInterval(pairs.map((pair) => pair.gateway / pair.direct)),
+    firstTokenAddedMs: medianWithInterval(pairs.map(({ firstTokenMs }) => firstTokenMs)),
   };
 }
 
