@@ -6,10 +6,10 @@ export const dockerLabels = (labels: Readonly<Record<string, string>>): { label:
 
 /**
  * Inputs of a `local.Command` that runs one of the project's programs: on create and on every change of its environment. Everything it needs to know
- * goes through the environment, its standard error is the progress that the operator sees, and its standard output is one JSON line. Programs start in
- * the middle of a rollout, while requests wait: Node's compile cache halves what that takes.
+ * goes through the environment, its standard error is the progress that the operator sees, and its standard output is one JSON line. `exec`: Pulumi kills
+ * the shell that it started and no other one, and a program looks whether its parent is there.
  */
 export const scriptCommand = (path: string) => {
-  const run = `NODE_COMPILE_CACHE=node_modules/.cache/node node ${path}`;
+  const run = `exec sh scripts/run-program.sh ${path}`;
   return { create: run, update: run, addPreviousOutputInEnv: false, logging: "stderr" } satisfies command.local.CommandArgs;
 };

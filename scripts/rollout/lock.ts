@@ -18,6 +18,9 @@ export interface Lock {
 /** Id for the locks of one rollout. */
 export const newRolloutId = (): string => randomUUID().slice(0, 8);
 
+/** A device as those know it who are let onto it by a pause. */
+export const deviceInPause = (device: string, pause: string): string => `${device}-in-${pause}`;
+
 /** Makes the lock of a device; undefined if somebody holds it. */
 export async function tryLock(docker: Docker, device: string, record: LockRecord): Promise<Lock | undefined> {
   try {

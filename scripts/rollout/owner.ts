@@ -55,6 +55,16 @@ export async function livenessOf(owner: Owner): Promise<"alive" | "dead" | "unkn
   return (await readStat(owner.pid))?.startTicks === owner.startTicks ? "alive" : "dead";
 }
 
+/** Ends a process at once; does nothing to one that is gone, or ran on another machine. */
+export async function endOwner(owner: Owner): Promise<void> {
+  if ((await livenessOf(owner)) !== "alive") return;
+  try {
+    process.kill(owner.pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error; // it ended just now
+  }
+}
+
 /** Whether two records name one and the same process. */
 export const isSameOwner = (a: Owner, b: Owner): boolean =>
   a.pid === b.pid && a.startTicks === b.startTicks && a.bootId === b.bootId && a.hostname === b.hostname;

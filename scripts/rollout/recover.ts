@@ -5,8 +5,8 @@ import { removeDeadHelpers } from "../docker/helper-labels.ts";
 import { VolumeStore } from "../gates/volume-store.ts";
 import { describeError } from "../program.ts";
 import { drive } from "./drive.ts";
-import { readLocks, removeLock, tryLock, type Lock } from "./lock.ts";
-import { livenessOf, thisProcess } from "./owner.ts";
+import { deviceInPause, readLocks, removeLock, tryLock, type Lock } from "./lock.ts";
+import { endOwner, livenessOf, thisProcess } from "./owner.ts";
 import { StackHost, type HostTimes } from "./stack-host.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -35,6 +35,7 @@ export async function recoverRollout(docker: Docker, record: LockRecord, options
     const locks = (await readLocks(docker, record.stack)).filter((lock) => lock.record.rollout === record.rollout);
     if (locks.length === 0) return undefined;
     const { candidate, previous } = record;
+    await endGuests(docker, record, options.signal);
     const host = new StackHost(docker, record.stack, record);
     const outcome = await drive({ kind: "recover", candidate, previous }, { host, ...options }, options.broken);
     const ended = endOf(record, outcome, options.reason, host.outageMs);
@@ -46,6 +47,15 @@ export async function recoverRollout(docker: Docker, record: LockRecord, options
     return ended;
   } finally {
     await removeLock(docker, mutex);
+  }
+}
+
+/** Ends the rollouts that were let onto the devices of a pause: they belong to a run that was killed, else they would have ended before it. */
+async function endGuests(docker: Docker, { rollout }: LockRecord, signal: AbortSignal): Promise<void> {
+  const guests = (await readLocks(docker)).filter(({ device }) => device.endsWith(deviceInPause("", rollout)));
+  for (const { record } of guests) {
+    await endOwner(record.owner);
+    await recoverRollout(docker, record, { reason: "the run that it belonged to was killed", signal, progress: () => undefined });
   }
 }
 

@@ -7,7 +7,7 @@ import { chooseStrategy, memoryNeedSchema, type MemoryNeed } from "../../plan/ro
 import type { Progress } from "../../plan/rollout/types.ts";
 import { drive } from "./drive.ts";
 import { guardRollout, type RolloutGuard } from "./guarded.ts";
-import { describeLock, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "./lock.ts";
+import { describeLock, deviceInPause, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "./lock.ts";
 import { isSameOwner, livenessOf, rolloutOwner } from "./owner.ts";
 import { endOf, keepRecord, recoverRollout } from "./recover.ts";
 import { StackHost } from "./stack-host.ts";
@@ -103,11 +103,20 @@ export class Rollout {
 
 async function acquire(docker: Docker, plan: RolloutPlan, places: RolloutPlaces, options: RolloutOptions): Promise<LockRecord> {
   const pause = process.env[pauseVariable];
-  const devices = plan.devices.map((device) => (pause === undefined ? device : `${device}-in-${pause}`));
+  const devices = plan.devices.map((device) => (pause === undefined ? device : deviceInPause(device, pause)));
   const own = await describeRollout(docker, plan, places);
   const record = await lockDevices(docker, devices, own.record, plan.lockWaitSec, options);
+  if (pause !== undefined) await refuseAfterPause(docker, pause, record);
   if (record === own.record) options.progress(`rollout of release ${plan.releaseId}: ${record.strategy} (${own.reason})`);
   return record;
+}
+
+/** Frees what was locked for a rollout whose pause has ended meanwhile: the devices are the paused stack's again. @throws {Error} if it has */
+async function refuseAfterPause(docker: Docker, pause: string, { rollout }: LockRecord): Promise<void> {
+  const locks = await readLocks(docker);
+  if (locks.some(({ record }) => record.rollout === pause)) return;
+  for (const lock of locks) if (lock.record.rollout === rollout) await removeLock(docker, lock);
+  throw new Error(`pause ${pause} is over, and the paused stack has its devices back; start the run again`);
 }
 
 /**

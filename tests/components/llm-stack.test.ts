@@ -263,8 +263,8 @@ describe("a stack with API keys", () => {
     const { resources: all } = await build(planned, [key]);
     const access = all.find(({ name }) => name === "gateway-access");
     expect(access?.inputs).toEqual({
-      create: "NODE_COMPILE_CACHE=node_modules/.cache/node node scripts/access.ts",
-      update: "NODE_COMPILE_CACHE=node_modules/.cache/node node scripts/access.ts",
+      create: "exec sh scripts/run-program.sh scripts/access.ts",
+      update: "exec sh scripts/run-program.sh scripts/access.ts",
       addPreviousOutputInEnv: false,
       logging: "stderr",
       environment: { ACCESS_INPUT: JSON.stringify(planned.gateway.access) },

@@ -35,7 +35,7 @@ describeFaults("a gate that can't tell", (stack) => {
     for (const pid of await perplexityPids()) process.kill(pid, "SIGKILL");
     const run = await running;
     await sleep(3_000); // the guard looks once a second
-    await stack.expectRefused(run, /perplexity/, /signal: killed|exit status/);
+    await stack.expectRefused(run, /perplexity\.ts was killed \(signal 9\)/, /npm run status/);
   });
 
   it("fault 35: a gate that hangs ends at its deadline", async () => {

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa, type ResultPromise } from "execa";
 import { parse, stringify } from "yaml";
 import { labels } from "../../../plan/names.ts";
@@ -11,7 +12,7 @@ import { buildTestImage, testImage } from "../../support/test-image.ts";
 
 /**
  * Deploys a stack, benches a profile with `--pause` on it, and tells whether the stack stood still meanwhile and serves again; then once more with Ctrl-C in
- * the middle, and whether the same command goes on.
+ * the middle and with kill -9, and whether the same command goes on.
  */
 const problems: string[] = [];
 const check = (is: boolean, what: string): void => {
@@ -81,6 +82,15 @@ check((await runs(project.stack)) && (await ask()) === 200, "it serves again aft
 check(!(await runs("bench-dev")), "no server of the stopped bench runs");
 const locks = await containers(`label=${labels.role}=lock`, `label=${labels.stack}=${project.stack}`);
 check(locks === "", "its devices are free");
+
+let atOnce: boolean | undefined;
+const killed = await benchPaused(async ({ pid }) => {
+  process.kill(pid ?? 0, "SIGKILL");
+  atOnce = (await ask()) === 200 && !(await runs("bench-dev")); // the gateway holds the request until the stack serves
+});
+check(killed.exitCode !== 0 && atOnce === true, "it serves again after kill -9 of the bench, whose server is gone by then");
+await sleep(20_000);
+check(!(await runs("bench-dev")) && (await ask()) === 200, "Pulumi, which outlives the bench, starts no server beside it");
 
 const further = await benchPaused(() => undefined);
 check(further.exitCode === 0 && further.said.includes("removing what the interrupted bench of dev left"), "the same command goes on");
