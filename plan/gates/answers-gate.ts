@@ -94,8 +94,8 @@ export function decideFirstAnswers(answers: readonly (readonly AnswerPosition[])
   return [metric("distinct tokens per answer", "", distinct, minDistinctTokens, "least")];
 }
 
-function metric(name: string, unit: string, measured: number, floor: number, bound: "least" | "most"): MetricVerdict {
-  const isWithin = bound === "least" ? measured >= floor : measured <= floor;
+function metric(name: string, unit: string, measured: number, limit: number, bound: "least" | "most"): MetricVerdict {
+  const isWithin = bound === "least" ? measured >= limit : measured <= limit;
   return {
     name,
     unit,
@@ -104,8 +104,8 @@ function metric(name: string, unit: string, measured: number, floor: number, bou
     differencePercent: null,
     intervalPercent: null,
     limitPercent: null,
-    floor,
+    floor: bound === "least" ? limit : null,
+    ceiling: bound === "most" ? limit : null,
     verdict: isWithin ? "passed" : "failed",
-    note: `at ${bound} ${floor}${unit === "" ? "" : ` ${unit}`}`,
   };
 }

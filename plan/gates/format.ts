@@ -12,7 +12,8 @@ function signed(value: number | null): string {
 
 function limit(metric: MetricVerdict): string {
   if (metric.limitPercent !== null) return signed(metric.limitPercent);
-  return metric.floor === null ? missing : `floor ${number(metric.floor)}`;
+  if (metric.floor !== null) return `at least ${number(metric.floor)}`;
+  return metric.ceiling === null ? missing : `at most ${number(metric.ceiling)}`;
 }
 
 function row(metric: MetricVerdict): string[] {

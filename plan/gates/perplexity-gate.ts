@@ -108,6 +108,7 @@ export function decidePerplexity(
     intervalPercent: [percentOf(low), percentOf(high)],
     limitPercent: marginPercent,
     floor: null,
+    ceiling: null,
     verdict: high < limit ? "passed" : low > limit ? "failed" : "inconclusive",
   };
 }
@@ -124,7 +125,8 @@ export function decidePerplexityCeiling(candidate: readonly number[], thresholds
     differencePercent: null,
     intervalPercent: null,
     limitPercent: null,
-    floor: ceiling ?? null,
+    floor: null,
+    ceiling: ceiling ?? null,
     verdict: ceiling === undefined ? "inconclusive" : measured <= ceiling ? "passed" : "failed",
     ...(ceiling === undefined ? { note: "no reference and no ceiling" } : {}),
   };

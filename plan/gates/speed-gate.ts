@@ -98,6 +98,7 @@ function decideMetric(samples: SpeedSamples | StatedSamples, design: SpeedDesign
     baseline: Math.exp("stated" in samples ? samples.stated : mean([...samples.baseline])),
     limitPercent: percentOf(limitOf(samples)),
     floor: null,
+    ceiling: null,
   };
   if (last === undefined)
     return {
@@ -167,7 +168,8 @@ export function decideFloors(metrics: readonly FloorSamples[]): SpeedDecision {
       differencePercent: null,
       intervalPercent: null,
       limitPercent: null,
-      floor: samples.floor,
+      floor: samples.better === "higher" ? samples.floor : null,
+      ceiling: samples.better === "lower" ? samples.floor : null,
       verdict: isEnough ? "passed" : "failed",
       ...(samples.floor === null ? { note: "reported only" } : {}),
     };

@@ -9,7 +9,8 @@ export type GateName = z.infer<typeof gateNameSchema>;
 
 /**
  * One measured quantity and what was decided on it. `differencePercent`, `intervalPercent` and `limitPercent` are relative to
- * `baseline`, signed as measured (-3.2: three per cent lower); they are null where there is no baseline, then `floor` decides.
+ * `baseline`, signed as measured (-3.2: three per cent lower); they are null where there is no baseline; then `floor` (at least)
+ * or `ceiling` (at most) decides, in the metric's unit.
  * `measured` is null where nothing could be measured.
  */
 export const metricVerdictSchema = z.strictObject({
@@ -21,6 +22,7 @@ export const metricVerdictSchema = z.strictObject({
   intervalPercent: z.tuple([z.number(), z.number()]).nullable(),
   limitPercent: z.number().nullable(),
   floor: z.number().nullable(),
+  ceiling: z.number().nullable().default(null),
   verdict: verdictSchema,
   note: z.string().optional(),
 });

@@ -98,7 +98,7 @@ describe("deciding against a stated speed", () => {
     });
     expect(decide(60)).toMatchObject({
       verdict: "failed",
-      metrics: [{ verdict: "failed", floor: 60 }, { verdict: "passed" }],
+      metrics: [{ verdict: "failed", ceiling: 60 }, { verdict: "passed" }],
       startsWanted: null,
     });
   });

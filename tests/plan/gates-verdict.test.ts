@@ -20,6 +20,7 @@ const slow: MetricVerdict = {
   intervalPercent: [-51.2, -49.1],
   limitPercent: -35,
   floor: null,
+  ceiling: null,
   verdict: "failed",
 };
 

@@ -86,6 +86,7 @@ export function madeRecord(profile: string, startedAt: string, perplexity: numbe
     intervalPercent: null,
     limitPercent: null,
     floor: null,
+    ceiling: null,
     verdict: "inconclusive" as const,
     note: "no reference and no ceiling",
   };
