@@ -28,6 +28,8 @@ export const benchRecordSchema = z.strictObject({
   /** Profile that this one was made from, and the flags that differ; null and none where it is one of configs/. */
   basedOn: z.string().nullable(),
   set: z.record(z.string(), z.string()),
+  /** Of configs/models.yaml, as the profile said then; null where the profile could not be read. */
+  model: z.string().nullable().default(null),
   stack: z.string(),
   startedAt: z.string(),
   wallSec: z.number().nonnegative(),

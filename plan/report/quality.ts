@@ -40,7 +40,7 @@ export function qualitiesOf({ handOvers, records, references, modelOf, familyOf 
       ),
     ),
     ...records.flatMap(({ file, content }): Quality[] => {
-      const model = modelOf(content.basedOn ?? content.profile) ?? content.profile;
+      const model = content.model ?? modelOf(content.basedOn ?? content.profile) ?? content.profile;
       const common = {
         model,
         family: familyOf(model) ?? model,

@@ -20,7 +20,9 @@ import { gatesOf, removeMade, resultOf, serverTraces, stopServers } from "./trac
 import { writeStackFile } from "./work-dir.ts";
 
 /** What the bench of one profile found, before it is a record. */
-type Findings = Pick<BenchRecord, "outcome" | "reason" | "result" | "gates" | "memory" | "corpus"> & { readonly spans: readonly Span[] };
+type Findings = Pick<BenchRecord, "outcome" | "reason" | "model" | "result" | "gates" | "memory" | "corpus"> & {
+  readonly spans: readonly Span[];
+};
 
 /** Benches one profile and writes its record into `benchmarks/`. */
 export async function benchOne(
@@ -67,7 +69,7 @@ async function find(
 ): Promise<Findings> {
   const stack = benchStack(variant.id);
   const settings = stackSettings(request.settings, variant.id, request.modelsPath);
-  const nothing = { result: null, gates: [], memory: [], corpus: { name: "none", contextTokens: 0, chunks: 0 }, spans: [] };
+  const nothing = { model: null, result: null, gates: [], memory: [], corpus: { name: "none", contextTokens: 0, chunks: 0 }, spans: [] };
   try {
     const config = parseStackConfig(stack, asPulumiConfig(settings));
     const { corpus, contextTokens, chunks } = config.gates.perplexity;
@@ -76,7 +78,7 @@ async function find(
     if ("outcome" in planned) return { ...common, ...planned };
     const memory = memoryOf(planned.plan);
     await writeStackFile(place.workDir, stack, settings);
-    return { ...common, memory, ...(await measure(stack, variant.id, request, place, progress, signal)) };
+    return { ...common, model: planned.model, memory, ...(await measure(stack, variant.id, request, place, progress, signal)) };
   } catch (error) {
     signal.throwIfAborted();
     return { ...nothing, outcome: error instanceof ConfigError ? "unreadable" : "failed", reason: describeError(error) };
@@ -84,7 +86,11 @@ async function find(
 }
 
 /** The stack's plan, or why it gets none: `unreadable` where the profile's file is missing or does not parse, `refused` where what it says can't run. */
-function plan(stack: string, config: StackConfig, workDir: string): { plan: StackPlan } | Pick<Findings, "outcome" | "reason"> {
+function plan(
+  stack: string,
+  config: StackConfig,
+  workDir: string,
+): Pick<Findings, "model"> & ({ plan: StackPlan } | Pick<Findings, "outcome" | "reason">) {
   const read: ReadText = (path) => {
     try {
       return readFileSync(join(workDir, path), "utf8");
@@ -95,11 +101,11 @@ function plan(stack: string, config: StackConfig, workDir: string): { plan: Stac
   };
   const id = config.profile;
   const file = `configs/llama-cpp-${id}.env`;
-  parseProfile(read(file) ?? "", { id, file });
+  const { model } = parseProfile(read(file) ?? "", { id, file });
   try {
-    return { plan: planStack(stack, config, read) };
+    return { model, plan: planStack(stack, config, read) };
   } catch (error) {
-    if (error instanceof ConfigError) return { outcome: "refused", reason: error.message };
+    if (error instanceof ConfigError) return { model, outcome: "refused", reason: error.message };
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import type { ReportInput } from "../../plan/report/input.ts";
 import { cutInterval } from "../../plan/report/chart.ts";
 import { parseHandOver } from "../../plan/report/handover.ts";
 import { escapeMarkdown, writeMarkdown } from "../../plan/report/markdown.ts";
+import { qualitiesOf } from "../../plan/report/quality.ts";
 import { planReport } from "../../plan/report/report.ts";
 import { speedOf } from "../../plan/report/runs.ts";
 import { speedCell } from "../../plan/report/speed-section.ts";
@@ -109,6 +110,12 @@ describe("the report", () => {
       ),
     );
     expect(bare).toEqual([]);
+  });
+
+  it("takes the model that a profile had when it was benched, not the one that it has now", () => {
+    const content = { ...madeRecord("dev", minuteOf(0), 6.7), model: "qwen3.5-35b-a3b-q4_k_m" };
+    const qualities = qualitiesOf(input({ records: [{ file: "benchmarks/bench-dev-1.json", content }] }));
+    expect(qualities.find(({ origin }) => origin === "measured")).toMatchObject({ model: content.model, family: "Qwen3.5-35B-A3B" });
   });
 
   it("judges a measurement by the gate's margin against the one before", () => {

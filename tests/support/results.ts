@@ -117,6 +117,7 @@ export function madeRecord(profile: string, startedAt: string, perplexity: numbe
     phases: [],
     result: perplexity === null ? null : resultFileName(profile, startedAt),
     gates: perplexity === null ? [] : [gate],
+    model: null,
     corpus: { name: "dev", contextTokens: 512, chunks: 8 },
     memory: [],
   };
