@@ -13,7 +13,6 @@ export const promoteInputSchema = z.strictObject({
   helperImage: z.string(),
   gates: z.array(z.string()).min(1),
 });
-export type PromoteInput = z.infer<typeof promoteInputSchema>;
 
 /** A release that takes traffic: what `promote` prints, and a stack's output. `gates` are the results that let it through. */
 export const promotionSchema = z.strictObject({
