@@ -56,8 +56,8 @@ export const profile = stack.promotion.profile;
 /** What the next deployment needs to know of the releases that are there. No secret: it is marked as one so that every update does not print a page of it. */
 export const releases = pulumi.secret(stack.releases);
 export const plannedMemory = plan.memory.verdict;
-/** What the gates of the release that took traffic last printed, as numbers. */
-export const gateResults = stack.promotion.gates;
+/** What the gates of the release that took traffic last printed, as numbers; marked for the same reason. */
+export const gateResults = pulumi.secret(stack.promotion.gates);
 /** The same for a reader: each gate's table, line by line; one table per server of the release where a gate measures each. */
 export const verdicts = stack.promotion.gates.apply((gates) =>
   Object.fromEntries(

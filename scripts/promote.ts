@@ -19,7 +19,7 @@ async function takeTraffic(rollout: Rollout): Promise<RolloutRecord> {
     const reason = describeError(error);
     const ended = await rollout.fail(reason, { [candidate]: reason });
     const serving = ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
-    throw new Error(`release ${candidate} passed its gates but did not take traffic: ${reason}; ${serving}`, { cause: error });
+    throw new Error(`no gate stood against release ${candidate}, but it did not take traffic: ${reason}; ${serving}`, { cause: error });
   }
 }
 

@@ -191,7 +191,10 @@ export class StackProject implements AsyncDisposable {
   }
 
   async outputs(): Promise<Record<string, unknown>> {
-    const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--stack", this.stack], { cwd: this.dir, env: this.env });
+    const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--show-secrets", "--stack", this.stack], {
+      cwd: this.dir,
+      env: this.env,
+    });
     return JSON.parse(stdout) as Record<string, unknown>;
   }
 
