@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
-import { allTargets, killPart, leftoversOf, runningServers, untilQuiet, type Target } from "../support/killing.ts";
+import { allTargets, killPart, leftoversOf, recover, runningServers, untilQuiet, type Target } from "../support/killing.ts";
 import { chat } from "../support/load.ts";
 import type { StackProject } from "../support/stack-project.ts";
 
@@ -84,7 +84,7 @@ export class Rollouts {
     const { exitCode, all } = await up;
     await untilQuiet(stack);
     if (kind === "killed") {
-      const recovered = await this.#project.cli("recover", stack);
+      const recovered = await recover(this.#project);
       expect(recovered.exitCode, `${all}\n${recovered.output}`).toBe(0);
     }
     return { exitCode: exitCode ?? null, output: all };
