@@ -9,7 +9,7 @@ import Docker from "dockerode";
 import { execa } from "execa";
 import { median, quantile } from "simple-statistics";
 import { serverName } from "../../../plan/names.ts";
-import { benchmarkResultSchema } from "../../../plan/benchmark/result.ts";
+import { benchmarkResultSchema, type RequestSample } from "../../../plan/benchmark/result.ts";
 import { serverUrl, waitReady } from "../../../scripts/gates/candidate.ts";
 import { measureChat } from "../../../scripts/gates/chat-client.ts";
 import { GatewayControl } from "../../../scripts/rollout/gateway.ts";
@@ -77,6 +77,18 @@ const stream = async (url: string, generateTokens: number) =>
       AbortSignal.timeout(120_000),
     )
   ).sample;
+
+/** Decode speed as the client sees it, as a share of what the server says of the same request. */
+const speedSeen = (sample: RequestSample): number => sample.decodeTokensPerSec / sample.serverDecodeTokensPerSec;
+/** Time to the first token beyond the server's own time for the prompt, milliseconds. */
+const firstTokenBeyondMs = (sample: RequestSample): number =>
+  sample.firstTokenMs - (sample.promptTokens * 1000) / sample.serverPromptTokensPerSec;
+
+/** Processor time that the gateway's container has taken so far, milliseconds. */
+async function gatewayCpu(): Promise<number> {
+  const stats = await docker.getContainer(gatewayName(project.stack)).stats({ stream: false, "one-shot": true });
+  return stats.cpu_stats.cpu_usage.total_usage / 1e6;
+}
 
 const durations = (samples: readonly Sample[]): number[] => samples.map(({ startMs, endMs }) => endMs - startMs);
 const p99 = (values: readonly number[]): number => Math.round(quantile([...values], 0.99));
@@ -173,22 +185,28 @@ if (isWanted("stream")) {
   note("streaming directly and through the gateway, in turn");
   const release = await activeRelease();
   const direct = await serverUrl(docker.getContainer(serverName(project.stack, release)));
-  const pairs: { readonly direct: number; readonly gateway: number; readonly firstTokenMs: number }[] = [];
+  const pairs: { readonly direct: RequestSample; readonly gateway: RequestSample }[] = [];
+  const gatewayCpuBefore = await gatewayCpu();
   for (let index = 0; index < streamPairs; index++) {
     const order = index % 2 === 0 ? ([direct, project.endpoint] as const) : ([project.endpoint, direct] as const);
     const one = await stream(order[0], 64);
     const other = await stream(order[1], 64);
-    const [byDirect, byGateway] = index % 2 === 0 ? [one, other] : [other, one];
-    pairs.push({
-      direct: byDirect.decodeTokensPerSec,
-      gateway: byGateway.decodeTokensPerSec,
-      firstTokenMs: byGateway.firstTokenMs - byDirect.firstTokenMs,
-    });
+    pairs.push(index % 2 === 0 ? { direct: one, gateway: other } : { direct: other, gateway: one });
   }
+  const gatewayCpuMs = (await gatewayCpu()) - gatewayCpuBefore;
+  const tokens = pairs.reduce((sum, { gateway }) => sum + gateway.generatedTokens, 0);
   result["stream"] = {
     pairs: pairs.length,
-    speedRatio: medianWithInterval(pairs.map((pair) => pair.gateway / pair.direct)),
-    firstTokenAddedMs: medianWithInterval(pairs.map(({ firstTokenMs }) => firstTokenMs)),
+    // against what the server itself says of the same request: the engine's own ups and downs are in both, and cancel
+    speedRatio: medianWithInterval(pairs.map((pair) => speedSeen(pair.gateway) / speedSeen(pair.direct))),
+    firstTokenAddedMs: medianWithInterval(pairs.map((pair) => firstTokenBeyondMs(pair.gateway) - firstTokenBeyondMs(pair.direct))),
+    // what the gateway takes of the processor is the engine's loss on a host that has none to spare
+    gatewayCpuMsPerToken: Number((gatewayCpuMs / tokens).toFixed(4)),
+    engineMsPerToken: Number(median(pairs.map(({ direct: sample }) => 1000 / sample.serverDecodeTokensPerSec)).toFixed(4)),
+    asTheyCame: {
+      speedRatio: medianWithInterval(pairs.map((pair) => pair.gateway.decodeTokensPerSec / pair.direct.decodeTokensPerSec)),
+      firstTokenAddedMs: medianWithInterval(pairs.map((pair) => pair.gateway.firstTokenMs - pair.direct.firstTokenMs)),
+    },
   };
 }
 
