@@ -43,7 +43,7 @@ export class Pause implements AsyncDisposable {
     guard.handOver();
     const pause = new Pause(docker, record, guard, options);
     const host = new StackHost(docker, stack, options);
-    const outcome = await drive({ kind: "trial", candidate: "", strategy: "recreate" }, { host, ...options });
+    const outcome = await drive({ kind: "trial", candidate: null, strategy: "recreate" }, { host, ...options });
     if (outcome.kind === "ready") return pause;
     const ended = await pause.end();
     const reason = "reason" in outcome ? outcome.reason : outcome.kind;

@@ -58,7 +58,7 @@ export class Rollout {
   /** Makes the candidate free to be started and measured: with `recreate`, what serves is stopped, and requests wait. @throws {Error} if that can't be done */
   async makeRoom(): Promise<void> {
     const { candidate, strategy } = this.#record;
-    const outcome = await drive({ kind: "trial", candidate: candidate ?? "", strategy }, { host: this.#host, ...this.#options });
+    const outcome = await drive({ kind: "trial", candidate, strategy }, { host: this.#host, ...this.#options });
     if (outcome.kind !== "ready") throw new Error(`no room for the candidate: ${"reason" in outcome ? outcome.reason : outcome.kind}`);
   }
 
