@@ -1,13 +1,13 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
-import { labels } from "../../plan/names.ts";
 import type { LockRecord, RolloutPlan, RolloutRecord } from "../../plan/rollout/records.ts";
-import { chooseStrategy, memoryNeedSchema, type MemoryNeed } from "../../plan/rollout/strategy.ts";
+import { chooseStrategy } from "../../plan/rollout/strategy.ts";
 import type { Progress } from "../../plan/rollout/types.ts";
 import { drive } from "./drive.ts";
 import { guardRollout, type RolloutGuard } from "./guarded.ts";
 import { describeLock, deviceInPause, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "./lock.ts";
+import { readNeed, readNeighbours } from "./memory.ts";
 import { isSameOwner, livenessOf, rolloutOwner } from "./owner.ts";
 import { endOf, keepRecord, recoverRollout } from "./recover.ts";
 import { StackHost } from "./stack-host.ts";
@@ -154,9 +154,13 @@ async function describeRollout(
   const { stack, releaseId, readyTimeoutSec, drainSec } = plan;
   const { helperImage, evidenceVolume } = places;
   const { active } = await new StackHost(docker, stack, plan).gatewayState();
-  const serving = active === null || active === releaseId ? null : await needOf(docker, stack, active);
   const { MemTotal } = (await docker.info()) as { MemTotal: number };
-  const choice = chooseStrategy(plan.strategy, plan.need ?? undefined, serving, { ...plan.budget, host: MemTotal / 2 ** 20 });
+  const choice = chooseStrategy(plan.strategy, {
+    candidate: plan.need,
+    serving: active === null ? "nothing" : active === releaseId ? "the candidate itself" : await readNeed(docker, stack, active),
+    neighbours: await readNeighbours(docker, stack),
+    budget: { ...plan.budget, host: MemTotal / 2 ** 20 },
+  });
   const record: LockRecord = {
     version: 1,
     rollout: newRolloutId(),
@@ -172,19 +176,6 @@ async function describeRollout(
     evidenceVolume,
   };
   return { record, reason: choice.reason };
-}
-
-/** What a release on the host was planned to need, all its servers together; undefined where no label says it. */
-async function needOf(docker: Docker, stack: string, release: string): Promise<MemoryNeed | undefined> {
-  const label = [`${labels.stack}=${stack}`, `${labels.release}=${release}`];
-  const containers = await docker.listContainers({ all: true, filters: { label } });
-  const need: Record<string, number> = {};
-  for (const { Labels } of containers) {
-    const text = Labels[labels.memory];
-    if (text === undefined) return undefined;
-    for (const [device, mib] of Object.entries(memoryNeedSchema.parse(JSON.parse(text)))) need[device] = (need[device] ?? 0) + mib;
-  }
-  return containers.length === 0 ? undefined : need;
 }
 
 /** Takes one device's lock; one whose owner is dead is recovered first, one that another rollout holds is waited for. */
