@@ -191,6 +191,18 @@ describe("the locks of a rollout", () => {
     expect(hasLock("gpu-0")).toBe(true);
   });
 
+  it("are found held by an earlier program of the same chain, and taken anew where a recovery has ended its rollout meanwhile", async () => {
+    const earlier = await lock("gpu-0", { rollout: "r0", owner: await thisProcess() });
+    expect(await take(1)).toMatchObject({ rollout: "r0" });
+    const recovery = await lock(recoveryDevice(stack), { owner: elsewhere });
+    const taking = take(10);
+    await expect.poll(() => said).toHaveLength(1);
+    engine.containers.delete(earlier?.id ?? "");
+    engine.containers.delete(recovery?.id ?? "");
+    expect(await taking).toMatchObject({ rollout: "r1" });
+    expect(hasLock("gpu-0")).toBe(true);
+  });
+
   it("say what is true when the wait is over: what served may have changed during it", async () => {
     const previous = ["old", "new", "new", "new"];
     let rollouts = 0;
