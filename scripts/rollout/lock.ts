@@ -41,8 +41,11 @@ export async function tryLock(docker: Docker, device: string, record: LockRecord
 }
 
 /** All locks on a Docker host, or those of one stack. @throws {Error} naming a lock that can't be read */
-export async function readLocks(docker: Docker, stack?: string): Promise<Lock[]> {
-  const label = [`${labels.role}=lock`, ...(stack === undefined ? [] : [`${labels.stack}=${stack}`])];
+export const readLocks = (docker: Docker, stack?: string): Promise<Lock[]> =>
+  listLocks(docker, ...(stack === undefined ? [] : [`${labels.stack}=${stack}`]));
+
+async function listLocks(docker: Docker, ...more: readonly string[]): Promise<Lock[]> {
+  const label = [`${labels.role}=lock`, ...more];
   const containers = await docker.listContainers({ all: true, filters: { label } });
   return containers.map(({ Id, Labels, Names }) => {
     const parsed = lockRecordSchema.safeParse(JSON.parse(Labels[labels.lock] ?? "null"));
@@ -60,9 +63,9 @@ export interface Holder {
   readonly who: string;
 }
 
-/** Who holds a device's lock; undefined where nobody does any more. */
+/** Who holds a device's lock; undefined where nobody does any more. @throws {Error} naming the lock if it can't be read */
 export async function findHolder(docker: Docker, device: string): Promise<Holder | undefined> {
-  const lock = (await readLocks(docker)).find((other) => other.device === device);
+  const [lock] = await listLocks(docker, `${labels.device}=${device}`); // one of another device may be unreadable
   if (lock !== undefined) return { lock, who: describeLock(lock) };
   const name = lockName(device);
   const [stranger] = await docker.listContainers({ all: true, filters: { name: [`^/${name}$`] } });

@@ -213,6 +213,10 @@ describe("the locks of a rollout", () => {
 
   it("can't be had while another container has their name: fails after the wait, naming it, without asking all the time", async () => {
     engine.add({ name: lockName("gpu-0"), labels: {} });
+    engine.add({
+      name: lockName("gpu-1"),
+      labels: { ...objectLabels("b", "lock"), [labels.device]: "gpu-1", [labels.lock]: '"of another version"' },
+    });
     await expect(take(1)).rejects.toThrow(
       /the device can't be locked: container llm-server-lock-gpu-0 has the name of a lock and is none; .*docker rm --force llm-server-lock-gpu-0/,
     );
