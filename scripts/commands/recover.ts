@@ -87,7 +87,11 @@ async function recoverFree(docker: Docker, stack: string, options: RecoverOption
   if (outcome.kind === "serves") return { stack, result: "serves", message: `release ${outcome.release} serves` };
   if (outcome.kind === "idle") return nothingActive(docker, stack);
   if (outcome.kind === "busy")
-    return { stack, result: "busy", message: `a rollout has begun (${describeLock(outcome.rollout)}), which sees to the stack by itself` };
+    return {
+      stack,
+      result: "busy",
+      message: `a rollout is at work (${describeLock(outcome.rollout)}), which began meanwhile and goes on from here`,
+    };
   return degraded(stack, "reason" in outcome ? outcome.reason : outcome.kind);
 }
 

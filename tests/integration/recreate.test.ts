@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { activeLink, noRelease, stateDir } from "../../plan/gateway.ts";
 import { gatewayName, labels, lockName } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
 import { pidsLimit } from "../../plan/server-container.ts";
@@ -128,6 +129,17 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     expect(exitCode, output).toBe(0);
     const { stdout } = await execa("docker", ["inspect", "--format", "{{.HostConfig.PidsLimit}}", gateway]);
     expect(Number(stdout)).toBe(pidsLimit);
+    expect(await running()).toEqual([serverOf(first)]);
+  });
+
+  it("does not call a promoted stack idle whose gateway routes nowhere: recover names what promotes its release again", async () => {
+    const nowhere = `ln -sfn ${noRelease} ${stateDir}/next && mv -T ${stateDir}/next ${activeLink}`;
+    await execa("docker", ["exec", gatewayName(project.stack), "sh", "-c", nowhere]);
+    const recovered = await project.cli("recover", project.stack);
+    expect(recovered.output).toMatch(/DEGRADED: the gateway routes to no release, the stack promoted \w+; run: .* --replace '\*\*promote'/);
+    expect(recovered.exitCode).toBe(1);
+    const { exitCode, output } = await project.up("--replace", "**promote");
+    expect(exitCode, output).toBe(0);
     expect(await running()).toEqual([serverOf(first)]);
   });
 
