@@ -12,6 +12,8 @@ export const noProgress: Progress = { drained: [], answering: [], verified: [], 
 /** How often an effect that should always work (stop, hold, switch) is tried before the run gives up. */
 const maxTries = 3;
 
+const gatewayGone = "the gateway's container is gone";
+
 /** The effect was done. */
 export function succeeded(progress: Progress, effect: Effect): Progress {
   switch (effect.do) {
@@ -54,14 +56,15 @@ export function nextStep(goal: Goal, seen: HostSeen, progress: Progress): Step {
 }
 
 function forward(goal: Extract<Goal, { kind: "trial" | "promote" }>, seen: HostSeen, progress: Progress): Step {
-  if (seen.gateway === "missing") return { end: { kind: "failed", reason: "the gateway's container is gone" } };
+  if (seen.gateway === "missing") return { end: { kind: "failed", reason: gatewayGone } };
+  // before anything is stopped for it
+  const reason = goal.candidate === null ? undefined : (progress.broken[goal.candidate] ?? missing(seen, goal.candidate));
+  if (reason !== undefined) return { end: { kind: "failed", reason } };
   if (seen.gateway === "stopped") return { effect: { do: "startGateway" } };
   const room = makeRoom(goal, seen, progress);
   if (room !== undefined) return { effect: room };
   if (goal.kind === "trial") return { end: { kind: "ready" } };
   const { candidate, previous } = goal;
-  const reason = progress.broken[candidate] ?? missing(seen, candidate);
-  if (reason !== undefined) return { end: { kind: "failed", reason } };
   return toEnd(bringUp(candidate, true, seen, progress) ?? clear(candidate, previous, seen, progress) ?? settle(seen), candidate);
 }
 
@@ -75,7 +78,7 @@ function makeRoom(
   progress: Progress,
 ): Effect | undefined {
   const { active } = seen;
-  if (active === candidate) {
+  if (candidate !== null && active === candidate) {
     if (kind === "promote") return undefined;
     return seen.isHeld ? drainOnce(candidate, seen, progress) : { do: "hold" };
   }
@@ -89,6 +92,9 @@ function makeRoom(
 
 function recover(goal: Extract<Goal, { kind: "recover" }>, seen: HostSeen, progress: Progress): Step {
   if (seen.gateway === "stopped") return { effect: { do: "startGateway" } };
+  // which of them took traffic is not known: none is stopped
+  if (seen.gateway === "missing" && goal.previous === null && Object.keys(seen.releases).length > 0)
+    return { end: { kind: "degraded", reason: `${gatewayGone}; what it routed to is not known, and nothing was started or stopped` } };
   const order = targets(goal, seen);
   const troubles = new Map(
     order.flatMap((release) => {
@@ -105,7 +111,7 @@ function recover(goal: Extract<Goal, { kind: "recover" }>, seen: HostSeen, progr
   const inTraffic = target === goal.candidate ? goal.previous : null;
   const effect = clear(target, inTraffic, seen, progress) ?? bringUp(target, false, seen, progress) ?? settle(seen);
   if (effect === undefined && seen.gateway === "missing")
-    return { end: { kind: "degraded", reason: `the gateway's container is gone; release ${target} runs behind it` } };
+    return { end: { kind: "degraded", reason: `${gatewayGone}; release ${target} runs behind it` } };
   return toEnd(effect, target);
 }
 

@@ -25,11 +25,11 @@ export interface HostSeen {
 export type Strategy = "bluegreen" | "recreate";
 
 /**
- * What a program wants of the host. `trial`: the candidate may be started and measured. `promote`: the candidate, which passed its gates, takes traffic.
+ * What a program wants of the host. `trial`: the candidate may be started and measured; null: there is none, the devices are to be free. `promote`: the candidate, which passed its gates, takes traffic.
  * `recover`: whatever was interrupted is finished or undone.
  */
 export type Goal =
-  | { readonly kind: "trial"; readonly candidate: string; readonly strategy: Strategy }
+  | { readonly kind: "trial"; readonly candidate: string | null; readonly strategy: Strategy }
   | { readonly kind: "promote"; readonly candidate: string; readonly strategy: Strategy; readonly previous: string | null }
   | { readonly kind: "recover"; readonly candidate: string | null; readonly previous: string | null };
 

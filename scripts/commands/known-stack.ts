@@ -2,10 +2,10 @@ import type Docker from "dockerode";
 import { labels } from "../../plan/names.ts";
 import { listStacks } from "../pulumi.ts";
 
-/** Stacks that have a gateway or a lock on a Docker host. */
+/** Stacks that have a gateway, a server or a lock on a Docker host. */
 export async function stacksOnHost(docker: Docker): Promise<string[]> {
   const containers = await docker.listContainers({ all: true, filters: { label: [labels.stack] } });
-  const named = containers.filter(({ Labels }) => ["gateway", "lock"].includes(Labels[labels.role] ?? ""));
+  const named = containers.filter(({ Labels }) => ["gateway", "server", "lock"].includes(Labels[labels.role] ?? ""));
   return [...new Set(named.map(({ Labels }) => Labels[labels.stack] ?? ""))].sort();
 }
 

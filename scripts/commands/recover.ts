@@ -1,13 +1,14 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
+import { gatewayName } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
-import { connectDocker } from "../docker/host.ts";
+import { connectDocker, exists } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
-import { readPulumi } from "../pulumi.ts";
-import { describeLock, readLocks, removeLock, type Lock } from "../rollout/lock.ts";
+import { readPromotion, readPulumi } from "../pulumi.ts";
+import { describeLock, describeOwner, readLocks, type Lock } from "../rollout/lock.ts";
 import { removeOrphans } from "../rollout/orphans.ts";
 import { livenessOf } from "../rollout/owner.ts";
-import { describeEnd, recoverRollout, recoverStack, recoveryDevice } from "../rollout/recover.ts";
+import { describeEnd, recoverRollout, recoverStack, recoveryDevice, type RecoverOptions } from "../rollout/recover.ts";
 import { StackHost } from "../rollout/stack-host.ts";
 import { readStateLocks } from "../rollout/state-lock.ts";
 import { requireStack, stacksOnHost } from "./known-stack.ts";
@@ -27,7 +28,7 @@ export function recoverCommand(): Command {
   return new Command("recover")
     .description("finish or undo what a killed rollout left, and make what passed its gates serve; safe at any time, also twice")
     .argument("[stack]", "stack name; without one, every stack of this Docker host")
-    .option("--force", "also take over a rollout whose process can't be looked at from this machine")
+    .option("--force", "also take over a rollout or a recovery whose process can't be looked at from this machine")
     .option("--json", "print the result as JSON")
     .action(async (only: string | undefined, { force = false, json = false }: { force?: boolean; json?: boolean }) => {
       const abort = new AbortController();
@@ -50,41 +51,65 @@ export function recoverCommand(): Command {
 async function recover(docker: Docker, stack: string, force: boolean, signal: AbortSignal): Promise<Recovery> {
   const progress = progressOf(stack);
   const locks = await readLocks(docker, stack);
-  await removeDead(
-    docker,
-    locks.filter(({ device }) => device === recoveryDevice(stack)),
-  );
-  const [lock] = locks.filter(({ device }) => device !== recoveryDevice(stack));
-  if (lock === undefined) return recoverFree(docker, stack, signal, progress);
-  const liveness = await livenessOf(lock.record.owner);
-  if (liveness === "alive")
-    return { stack, result: "busy", message: `a rollout is at work (${describeLock(lock)}); wait for it, or stop it with Ctrl-C` };
-  if (liveness === "unknown" && !force) {
-    const message = `a rollout was begun on another machine (${describeLock(lock)}); if it is gone for good: npm run recover -- ${stack} --force`;
-    return { stack, result: "busy", message };
+  for (const lock of locks) {
+    const message = await describeBusy(lock, force);
+    if (message !== null) return { stack, result: "busy", message };
   }
-  progress(`a rollout was killed (${describeLock(lock)})`);
-  const ended = await recoverRollout(docker, lock.record, { reason: "its process was killed", signal, progress });
-  return ended === undefined
-    ? recoverFree(docker, stack, signal, progress)
-    : { stack, result: resultOf(ended), message: describeEnd(ended) };
+  let last: RolloutRecord | undefined;
+  for (const lock of oneByRollout(locks.filter(({ device }) => device !== recoveryDevice(stack)))) {
+    progress(`a rollout was killed (${describeLock(lock)})`);
+    last = (await recoverRollout(docker, lock.record, { reason: "its process was killed", force, signal, progress })) ?? last;
+  }
+  if (last === undefined) return recoverFree(docker, stack, { reason: "npm run recover", force, signal, progress });
+  if (last.result === "degraded") return degraded(stack, last.reason ?? "unknown");
+  return { stack, result: last.serving === null ? "idle" : "serves", message: describeEnd(last) };
 }
 
-const resultOf = ({ result, serving }: RolloutRecord): Recovery["result"] =>
-  result === "degraded" ? "degraded" : serving === null ? "idle" : "serves";
+/** Why what holds a lock is left alone; null where it may be recovered. A recovery of this machine that is at work is waited for. */
+async function describeBusy(lock: Lock, force: boolean): Promise<string | null> {
+  const { stack, owner } = lock.record;
+  const isRecovery = lock.device === recoveryDevice(stack);
+  const liveness = await livenessOf(owner);
+  if (liveness === "alive" && !isRecovery) return `a rollout is at work (${describeLock(lock)}); wait for it, or stop it with Ctrl-C`;
+  if (liveness !== "unknown" || force) return null;
+  const what = isRecovery
+    ? `a recovery was begun on another machine (${describeOwner(lock)})`
+    : `a rollout was begun on another machine (${describeLock(lock)})`;
+  return `${what}; if it is gone for good: npm run recover -- ${stack} --force`;
+}
+
+/** One lock of each rollout: it has one for each of its devices. */
+const oneByRollout = (locks: readonly Lock[]): Lock[] => [...new Map(locks.map((lock) => [lock.record.rollout, lock])).values()];
 
 /** A stack whose devices no rollout holds. */
-async function recoverFree(docker: Docker, stack: string, signal: AbortSignal, progress: (line: string) => void): Promise<Recovery> {
-  const outcome = await recoverStack(docker, stack, defaultTimes, { reason: "npm run recover", signal, progress });
+async function recoverFree(docker: Docker, stack: string, options: RecoverOptions): Promise<Recovery> {
+  const outcome = await recoverStack(docker, stack, defaultTimes, options);
   if (outcome.kind === "serves") return { stack, result: "serves", message: `release ${outcome.release} serves` };
-  if (outcome.kind === "idle") return { stack, result: "idle", message: `no release is active; run: npm run up -- ${stack}` };
-  const reason = "reason" in outcome ? outcome.reason : outcome.kind;
-  return {
-    stack,
-    result: "degraded",
-    message: `DEGRADED: ${reason}; bring it back through its gates: npm run up -- ${stack} --yes -- --refresh`,
-  };
+  if (outcome.kind === "idle") return nothingActive(docker, stack);
+  if (outcome.kind === "busy")
+    return {
+      stack,
+      result: "busy",
+      message: `a rollout is at work (${describeLock(outcome.rollout)}), which began meanwhile and goes on from here`,
+    };
+  return degraded(stack, "reason" in outcome ? outcome.reason : outcome.kind);
 }
+
+/** Where no release takes traffic and none was ever promoted, nothing is wrong. */
+async function nothingActive(docker: Docker, stack: string): Promise<Recovery> {
+  const promoted = (await readPromotion(stack).catch(() => null))?.releaseId; // a state that can't be read from here says nothing
+  if (promoted === undefined) return { stack, result: "idle", message: `no release is active; run: npm run up -- ${stack}` };
+  if (!(await exists(docker.getContainer(gatewayName(stack)))))
+    return degraded(stack, `the gateway's container is gone, and so are its servers`);
+  const mend = `npm run up -- ${stack} --yes -- --replace '**promote'`;
+  return { stack, result: "degraded", message: `DEGRADED: the gateway routes to no release, the stack promoted ${promoted}; run: ${mend}` };
+}
+
+const degraded = (stack: string, reason: string): Recovery => ({
+  stack,
+  result: "degraded",
+  message: `DEGRADED: ${reason}; bring it back through its gates: npm run up -- ${stack} --yes -- --refresh`,
+});
 
 /** Takes away what a killed CLI left in the way of the next deployment: its lock on the state, and objects that it made and did not record. */
 async function mendState(docker: Docker, stack: string): Promise<void> {
@@ -111,7 +136,3 @@ const progressOf =
   (stack: string) =>
   (line: string): void =>
     log(`recover: ${stack}: ${line}`);
-
-async function removeDead(docker: Docker, locks: readonly Lock[]): Promise<void> {
-  for (const lock of locks) if ((await livenessOf(lock.record.owner)) === "dead") await removeLock(docker, lock);
-}

@@ -13,6 +13,13 @@ import { recoverRollout } from "./recover.ts";
 const ownerPollMs = 300;
 /** How often it looks whether the rollout has ended, in polls of the owner. */
 const pollsPerLook = 5;
+/**
+ * How long it goes on asking an engine that does not answer, milliseconds: an upgrade or a restart of Docker takes a minute or two, and what was stopped has to come
+ * back after it. One that is away for longer is a person's matter, who has `npm run recover`.
+ */
+const engineAwayMs = 10 * 60_000;
+/** Pause between two tries, milliseconds. */
+const retryMs = 2_000;
 const docker = connectDocker(null);
 
 for (const signal of ["SIGINT", "SIGHUP", "SIGTERM"] as const) process.on(signal, () => undefined);
@@ -24,7 +31,7 @@ const second = await lines.next();
 const reason = second.value === "passed" ? await watchOwner(record) : "a program of the rollout was killed";
 if (reason !== undefined) {
   const { signal } = new AbortController();
-  await recoverRollout(docker, record, { reason, signal, progress: () => undefined });
+  await insist(() => recoverRollout(docker, record, { reason, signal, progress: () => undefined }));
 }
 process.exit(0);
 
@@ -32,9 +39,21 @@ process.exit(0);
 async function watchOwner({ owner, stack, rollout }: LockRecord): Promise<string | undefined> {
   const hasEnded = async (): Promise<boolean> => !(await readLocks(docker, stack)).some((lock) => lock.record.rollout === rollout);
   for (let polls = 1; (await livenessOf(owner)) !== "dead"; polls++) {
-    if (polls % pollsPerLook === 0 && (await hasEnded())) return undefined;
+    if (polls % pollsPerLook === 0 && (await hasEnded().catch(() => false))) return undefined; // no engine answers: the rollout has not ended
     await sleep(ownerPollMs);
   }
   // a rollout that went well ends just before its owner does
-  return (await hasEnded()) ? undefined : "the process that ran the rollout was killed";
+  return (await insist(hasEnded)) ? undefined : "the process that ran the rollout was killed";
+}
+
+/** Does something until it works. @throws {Error} the last one after {@link engineAwayMs} */
+async function insist<T>(work: () => Promise<T>): Promise<T> {
+  for (const end = performance.now() + engineAwayMs; ;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (performance.now() >= end) throw error;
+      await sleep(retryMs);
+    }
+  }
 }

@@ -41,8 +41,11 @@ export async function tryLock(docker: Docker, device: string, record: LockRecord
 }
 
 /** All locks on a Docker host, or those of one stack. @throws {Error} naming a lock that can't be read */
-export async function readLocks(docker: Docker, stack?: string): Promise<Lock[]> {
-  const label = [`${labels.role}=lock`, ...(stack === undefined ? [] : [`${labels.stack}=${stack}`])];
+export const readLocks = (docker: Docker, stack?: string): Promise<Lock[]> =>
+  listLocks(docker, ...(stack === undefined ? [] : [`${labels.stack}=${stack}`]));
+
+async function listLocks(docker: Docker, ...more: readonly string[]): Promise<Lock[]> {
+  const label = [`${labels.role}=lock`, ...more];
   const containers = await docker.listContainers({ all: true, filters: { label } });
   return containers.map(({ Id, Labels, Names }) => {
     const parsed = lockRecordSchema.safeParse(JSON.parse(Labels[labels.lock] ?? "null"));
@@ -51,6 +54,26 @@ export async function readLocks(docker: Docker, stack?: string): Promise<Lock[]>
       throw new Error(`lock ${name} was made by another version of this project; when no rollout runs, remove it: docker rm ${name}`);
     return { id: Id, device: Labels[labels.device] ?? "", record: parsed.data };
   });
+}
+
+/** What stands in the way of a device's lock: a lock, or, where `lock` is null, a container that only has its name. */
+export interface Holder {
+  readonly lock: Lock | null;
+  /** Who that is; of a container that is no lock also what to do. */
+  readonly who: string;
+}
+
+/** Who holds a device's lock; undefined where nobody does any more. @throws {Error} naming the lock if it can't be read */
+export async function findHolder(docker: Docker, device: string): Promise<Holder | undefined> {
+  const [lock] = await listLocks(docker, `${labels.device}=${device}`); // one of another device may be unreadable
+  if (lock !== undefined) return { lock, who: describeLock(lock) };
+  const name = lockName(device);
+  const [stranger] = await docker.listContainers({ all: true, filters: { name: [`^/${name}$`] } });
+  if (stranger === undefined || stranger.Labels[labels.device] === device) return undefined; // a lock that was made just now
+  return {
+    lock: null,
+    who: `container ${name} has the name of a lock and is none; if nobody needs it, remove it: docker rm --force ${name}`,
+  };
 }
 
 /** Takes a lock away; does nothing if it is gone. */
@@ -64,7 +87,11 @@ export async function removeLock(docker: Docker, { id }: Pick<Lock, "id">): Prom
 
 /** One line: who holds a lock, and for what. */
 export function describeLock({ device, record }: Lock): string {
-  const { owner, since, stack, candidate } = record;
+  const { stack, candidate } = record;
   const what = candidate === null ? "keeps it free" : `tries release ${candidate}`;
-  return `${device}: stack ${stack} ${what} since ${since} (process ${owner.pid} of ${owner.user} on ${owner.hostname})`;
+  return `${device}: stack ${stack} ${what} ${describeOwner({ record })}`;
 }
+
+/** Which process holds a lock, and since when. */
+export const describeOwner = ({ record: { owner, since } }: Pick<Lock, "record">): string =>
+  `since ${since} (process ${owner.pid} of ${owner.user} on ${owner.hostname})`;

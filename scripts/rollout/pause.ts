@@ -1,12 +1,13 @@
 import type Docker from "dockerode";
 import { gatewayName, volumeName } from "../../plan/names.ts";
 import type { LockRecord, RolloutRecord } from "../../plan/rollout/records.ts";
+import { lockDevices } from "./device-locks.ts";
 import { drive } from "./drive.ts";
 import { guardRollout, type RolloutGuard } from "./guarded.ts";
 import { newRolloutId } from "./lock.ts";
 import { thisProcess } from "./owner.ts";
 import { describeEnd, recoverRollout } from "./recover.ts";
-import { lockDevices, pauseVariable, type RolloutOptions } from "./rollout.ts";
+import { pauseVariable, type RolloutOptions } from "./rollout.ts";
 import { StackHost, type HostTimes } from "./stack-host.ts";
 
 /** What a pause needs to know of the stack that makes room. */
@@ -38,12 +39,12 @@ export class Pause implements AsyncDisposable {
 
   /** Holds the stack's requests, lets those in flight finish, and stops its servers. @throws {Error} if its devices are not free in time, or it can't be stopped */
   static async start(docker: Docker, stack: string, options: PauseOptions): Promise<Pause> {
-    const record = await lockDevices(docker, options.devices, await describePause(docker, stack, options), options.lockWaitSec, options);
+    const record = await lockDevices(docker, options.devices, () => describePause(docker, stack, options), options.lockWaitSec, options);
     const guard = guardRollout(record);
     guard.handOver();
     const pause = new Pause(docker, record, guard, options);
     const host = new StackHost(docker, stack, options);
-    const outcome = await drive({ kind: "trial", candidate: "", strategy: "recreate" }, { host, ...options });
+    const outcome = await drive({ kind: "trial", candidate: null, strategy: "recreate" }, { host, ...options });
     if (outcome.kind === "ready") return pause;
     const ended = await pause.end();
     const reason = "reason" in outcome ? outcome.reason : outcome.kind;

@@ -1,16 +1,16 @@
-import { performance } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
-import { labels } from "../../plan/names.ts";
 import type { LockRecord, RolloutPlan, RolloutRecord } from "../../plan/rollout/records.ts";
-import { chooseStrategy, memoryNeedSchema, type MemoryNeed } from "../../plan/rollout/strategy.ts";
+import { chooseStrategy } from "../../plan/rollout/strategy.ts";
 import type { Progress } from "../../plan/rollout/types.ts";
+import { lockDevices } from "./device-locks.ts";
 import { drive } from "./drive.ts";
 import { guardRollout, type RolloutGuard } from "./guarded.ts";
-import { describeLock, deviceInPause, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "./lock.ts";
-import { isSameOwner, livenessOf, rolloutOwner } from "./owner.ts";
+import { deviceInPause, newRolloutId, readLocks, removeLock } from "./lock.ts";
+import { readNeed, readNeighbours } from "./memory.ts";
+import { rolloutOwner } from "./owner.ts";
 import { endOf, keepRecord, recoverRollout } from "./recover.ts";
 import { StackHost } from "./stack-host.ts";
+import type { WaitOptions } from "./waiting.ts";
 
 /** Where a rollout keeps its record, and the image of helper containers. */
 export interface RolloutPlaces {
@@ -18,14 +18,8 @@ export interface RolloutPlaces {
   readonly evidenceVolume: string;
 }
 
-export interface RolloutOptions {
-  readonly signal: AbortSignal;
-  readonly progress: (line: string) => void;
-}
-
-const pollMs = 200;
-/** How often a wait for another rollout is told of, milliseconds. */
-const tellMs = 10_000;
+/** How a rollout is told of, and stopped. */
+export type RolloutOptions = WaitOptions;
 
 /** Environment variable with the id of a pause (`scripts/rollout/pause.ts`): the device is free for whoever knows it, and nobody else. */
 export const pauseVariable = "LLM_SERVER_PAUSE";
@@ -58,7 +52,7 @@ export class Rollout {
   /** Makes the candidate free to be started and measured: with `recreate`, what serves is stopped, and requests wait. @throws {Error} if that can't be done */
   async makeRoom(): Promise<void> {
     const { candidate, strategy } = this.#record;
-    const outcome = await drive({ kind: "trial", candidate: candidate ?? "", strategy }, { host: this.#host, ...this.#options });
+    const outcome = await drive({ kind: "trial", candidate, strategy }, { host: this.#host, ...this.#options });
     if (outcome.kind !== "ready") throw new Error(`no room for the candidate: ${"reason" in outcome ? outcome.reason : outcome.kind}`);
   }
 
@@ -104,10 +98,16 @@ export class Rollout {
 async function acquire(docker: Docker, plan: RolloutPlan, places: RolloutPlaces, options: RolloutOptions): Promise<LockRecord> {
   const pause = process.env[pauseVariable];
   const devices = plan.devices.map((device) => (pause === undefined ? device : deviceInPause(device, pause)));
-  const own = await describeRollout(docker, plan, places);
-  const record = await lockDevices(docker, devices, own.record, plan.lockWaitSec, options);
+  const reasons = new Map<string, string>();
+  const describe = async (): Promise<LockRecord> => {
+    const { record, reason } = await describeRollout(docker, plan, places);
+    reasons.set(record.rollout, reason);
+    return record;
+  };
+  const record = await lockDevices(docker, devices, describe, plan.lockWaitSec, options);
   if (pause !== undefined) await refuseAfterPause(docker, pause, record);
-  if (record === own.record) options.progress(`rollout of release ${plan.releaseId}: ${record.strategy} (${own.reason})`);
+  const reason = reasons.get(record.rollout);
+  if (reason !== undefined) options.progress(`rollout of release ${plan.releaseId}: ${record.strategy} (${reason})`);
   return record;
 }
 
@@ -119,32 +119,6 @@ async function refuseAfterPause(docker: Docker, pause: string, { rollout }: Lock
   throw new Error(`pause ${pause} is over, and the paused stack has its devices back; start the run again`);
 }
 
-/**
- * Takes the locks of these devices, all or none. Gives `record`, or that of an earlier program of the same chain, which holds them already.
- * @throws {Error} if another rollout holds one for too long
- */
-export async function lockDevices(
-  docker: Docker,
-  devices: readonly string[],
-  record: LockRecord,
-  waitSec: number,
-  options: RolloutOptions,
-): Promise<LockRecord> {
-  let held = record;
-  const taken: Lock[] = [];
-  try {
-    for (const device of devices.toSorted()) {
-      const lock = await lockDevice(docker, device, record, waitSec, options);
-      if (lock.record.rollout === record.rollout) taken.push(lock);
-      else held = lock.record;
-    }
-    return held;
-  } catch (error) {
-    for (const lock of taken) await removeLock(docker, lock);
-    throw error;
-  }
-}
-
 /** The record of a rollout that begins now. */
 async function describeRollout(
   docker: Docker,
@@ -154,9 +128,13 @@ async function describeRollout(
   const { stack, releaseId, readyTimeoutSec, drainSec } = plan;
   const { helperImage, evidenceVolume } = places;
   const { active } = await new StackHost(docker, stack, plan).gatewayState();
-  const serving = active === null || active === releaseId ? null : await needOf(docker, stack, active);
   const { MemTotal } = (await docker.info()) as { MemTotal: number };
-  const choice = chooseStrategy(plan.strategy, plan.need ?? undefined, serving, { ...plan.budget, host: MemTotal / 2 ** 20 });
+  const choice = chooseStrategy(plan.strategy, {
+    candidate: plan.need,
+    serving: active === null ? "nothing" : active === releaseId ? "the candidate itself" : await readNeed(docker, stack, active),
+    neighbours: await readNeighbours(docker, stack),
+    budget: { ...plan.budget, host: MemTotal / 2 ** 20 },
+  });
   const record: LockRecord = {
     version: 1,
     rollout: newRolloutId(),
@@ -172,52 +150,4 @@ async function describeRollout(
     evidenceVolume,
   };
   return { record, reason: choice.reason };
-}
-
-/** What a release on the host was planned to need, all its servers together; undefined where no label says it. */
-async function needOf(docker: Docker, stack: string, release: string): Promise<MemoryNeed | undefined> {
-  const label = [`${labels.stack}=${stack}`, `${labels.release}=${release}`];
-  const containers = await docker.listContainers({ all: true, filters: { label } });
-  const need: Record<string, number> = {};
-  for (const { Labels } of containers) {
-    const text = Labels[labels.memory];
-    if (text === undefined) return undefined;
-    for (const [device, mib] of Object.entries(memoryNeedSchema.parse(JSON.parse(text)))) need[device] = (need[device] ?? 0) + mib;
-  }
-  return containers.length === 0 ? undefined : need;
-}
-
-/** Takes one device's lock; one whose owner is dead is recovered first, one that another rollout holds is waited for. */
-async function lockDevice(
-  docker: Docker,
-  device: string,
-  record: LockRecord,
-  waitSec: number,
-  { signal, progress }: RolloutOptions,
-): Promise<Lock> {
-  const deadline = performance.now() + waitSec * 1000;
-  let toldAt = -Infinity;
-  for (;;) {
-    signal.throwIfAborted();
-    const lock = await tryLock(docker, device, record);
-    if (lock !== undefined) return lock;
-    const held = (await readLocks(docker)).find((other) => other.device === device);
-    if (held === undefined) continue;
-    const { owner, stack, candidate } = held.record;
-    if (isSameOwner(owner, record.owner) && stack === record.stack && candidate === record.candidate) return held;
-    if ((await livenessOf(owner)) === "dead") {
-      progress(`a rollout was killed and left its lock (${describeLock(held)}); putting back what it found`);
-      await recoverRollout(docker, held.record, { reason: "its process was killed", signal, progress });
-      continue;
-    }
-    if (performance.now() >= deadline)
-      throw new Error(
-        `another rollout holds the device (${describeLock(held)}); wait for it, or if it is gone for good run: npm run recover -- ${stack} --force`,
-      );
-    if (performance.now() - toldAt >= tellMs) {
-      progress(`waiting for another rollout (${describeLock(held)})`);
-      toldAt = performance.now();
-    }
-    await sleep(pollMs, undefined, { signal });
-  }
 }

@@ -116,14 +116,19 @@ export class StackHost {
 
   async #switchTo(release: string, hosts: readonly string[]): Promise<void> {
     const { heldSinceMs } = await this.#gateway.state();
-    await this.#docker.getContainer(gatewayName(this.#stack)).update({ PidsLimit: pidsLimit }); // the Docker provider has no input for it
     await this.#gateway.switchTo(release, hosts);
     if (heldSinceMs !== null) this.outageMs += Math.max(0, Date.now() - heldSinceMs);
   }
 
-  /** A completion through the gateway, answered by one of these containers. @throws {Error} with what came instead */
+  /**
+   * A completion through the gateway, answered by one of these containers. Each rollout and each recovery that ends well comes here, also where the gateway was made
+   * anew and routes to the right release already, so here it gets its limit.
+   * @throws {Error} with what came instead
+   */
   async #verify(names: readonly string[], signal: AbortSignal): Promise<void> {
-    const gateway = await reachGateway(this.#docker.getContainer(gatewayName(this.#stack)));
+    const container = this.#docker.getContainer(gatewayName(this.#stack));
+    await container.update({ PidsLimit: pidsLimit }); // the Docker provider has no input for it
+    const gateway = await reachGateway(container);
     const question = { messages: [{ role: "user", content: "Say yes." }], max_tokens: 2, temperature: 0 };
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(verifyTimeoutMs)]);
     const { status, headers, body } = await exchange(gateway, "/v1/chat/completions", question, deadline);

@@ -5,8 +5,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { labels, lockName } from "../../plan/names.ts";
+import { activeLink, noRelease, stateDir } from "../../plan/gateway.ts";
+import { gatewayName, labels, lockName } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
+import { pidsLimit } from "../../plan/server-container.ts";
 import { chat, underLoad } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { processesUnder } from "../support/processes.ts";
@@ -97,6 +99,48 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     expect(load.failures).toEqual([]);
     expect((await chat(project.endpoint)).upstream).toBe(`${serverOf(first)}:8080`);
     expect(await project.up("--expect-no-changes")).toMatchObject({ exitCode: 0 });
+  });
+
+  it("stops nothing for a retained release whose container was removed, and measures it when it was made again", async () => {
+    const [retained = ""] = (await status()).servers.filter(({ role }) => role === "retained").map(({ name }) => name);
+    await execa("docker", ["rm", "--force", retained]);
+    await choose(4352);
+    const refused = await project.up();
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.output).toContain("its container is gone");
+    expect(refused.output).not.toContain("stopping release");
+    expect(await running()).toEqual([serverOf(first)]);
+    const made = await project.up("--refresh");
+    expect(made.exitCode, made.output).toBe(0);
+    expect(made.output).toMatch(/benchmark gate: PASSED/);
+    await project.set("profile", "dev");
+    expect(await project.up()).toMatchObject({ exitCode: 0 });
+    expect(await running()).toEqual([serverOf(first)]);
+  });
+
+  it("stops nothing when its gateway was removed; up makes it again, with its limit of processes", async () => {
+    const gateway = gatewayName(project.stack);
+    await execa("docker", ["rm", "--force", gateway]);
+    const recovered = await project.cli("recover", project.stack);
+    expect(recovered.output).toMatch(/DEGRADED: the gateway's container is gone; .*: npm run up -- \S+ --yes -- --refresh/);
+    expect(recovered.exitCode).toBe(1);
+    expect(await running()).toEqual([serverOf(first)]);
+    const { exitCode, output } = await project.up("--refresh");
+    expect(exitCode, output).toBe(0);
+    const { stdout } = await execa("docker", ["inspect", "--format", "{{.HostConfig.PidsLimit}}", gateway]);
+    expect(Number(stdout)).toBe(pidsLimit);
+    expect(await running()).toEqual([serverOf(first)]);
+  });
+
+  it("does not call a promoted stack idle whose gateway routes nowhere: recover names what promotes its release again", async () => {
+    const nowhere = `ln -sfn ${noRelease} ${stateDir}/next && mv -T ${stateDir}/next ${activeLink}`;
+    await execa("docker", ["exec", gatewayName(project.stack), "sh", "-c", nowhere]);
+    const recovered = await project.cli("recover", project.stack);
+    expect(recovered.output).toMatch(/DEGRADED: the gateway routes to no release, the stack promoted \w+; run: .* --replace '\*\*promote'/);
+    expect(recovered.exitCode).toBe(1);
+    const { exitCode, output } = await project.up("--replace", "**promote");
+    expect(exitCode, output).toBe(0);
+    expect(await running()).toEqual([serverOf(first)]);
   });
 
   it.each([1, 2])("puts the old release back when a candidate fails, with the numbers and the outage (attempt %i)", async () => {

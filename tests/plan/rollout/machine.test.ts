@@ -226,6 +226,44 @@ describe("the steps of a rollout", () => {
     expect(world.running()).toEqual(["old"]);
   });
 
+  it.each([
+    { what: "the release that served", running: ["old"] },
+    { what: "it and a leftover", running: ["old", "older"] },
+    { what: "nothing", running: [] },
+  ])("touches nothing where the gateway is gone and nobody knows what it routed to, while $what runs", ({ running }) => {
+    const world = serving("old");
+    world.add("older", { canStart: true, answers: true });
+    for (const [id, server] of world.servers) server.isRunning = running.includes(id);
+    world.gateway = "missing";
+    expect(nextStep({ kind: "recover", candidate: null, previous: null }, world.seen(), noProgress)).toEqual({
+      end: {
+        kind: "degraded",
+        reason: "the gateway's container is gone; what it routed to is not known, and nothing was started or stopped",
+      },
+    });
+  });
+
+  it("is idle on a host that has nothing of the stack", () => {
+    const world = new World();
+    world.gateway = "missing";
+    expect(drive(world, { kind: "recover", candidate: null, previous: null })).toEqual({ kind: "idle" });
+  });
+
+  it.each<{ goal: Extract<Goal, { kind: "trial" | "promote" }> }>([
+    { goal: { kind: "trial", candidate: "pruned", strategy: "recreate" } },
+    { goal: { kind: "promote", candidate: "pruned", strategy: "recreate", previous: "old" } },
+    { goal: { kind: "promote", candidate: "pruned", strategy: "bluegreen", previous: "old" } },
+  ])("$goal.kind, $goal.strategy: stops nothing for a candidate whose container is gone", ({ goal }) => {
+    expect(effectsOf(serving("old"), goal)).toEqual(["failed"]);
+    expect(nextStep(goal, serving("old").seen(), noProgress)).toEqual({ end: { kind: "failed", reason: "its container is gone" } });
+  });
+
+  it("makes room for other stacks, without a candidate: holds, drains and stops what serves", () => {
+    const pause = { kind: "trial", candidate: null, strategy: "recreate" } as const;
+    expect(effectsOf(serving("old"), pause)).toEqual(["hold", "drain old", "stop old", "ready"]);
+    expect(effectsOf(new World(), pause)).toEqual(["ready"]);
+  });
+
   it("gives up after an effect that should work has failed three times", () => {
     const world = serving("old");
     world.add("new", { canStart: true, answers: true });
@@ -240,6 +278,8 @@ describe("10,000 random schedules", () => {
   const rollout = fc.record({
     canStart: fc.boolean(),
     answers: fc.boolean(),
+    /** A retained release's container may have been pruned. */
+    isThere: fc.constantFrom(true, true, true, false),
     passes: fc.boolean(),
     mishaps: fc.array(mishap, { minLength: 0, maxLength: 30 }),
     reboots: fc.boolean(),
@@ -272,7 +312,7 @@ describe("10,000 random schedules", () => {
     plan: typeof rollout extends fc.Arbitrary<infer T> ? T : never,
   ): void {
     const { mishaps, guardMishaps } = { mishaps: [...plan.mishaps], guardMishaps: [...plan.guardMishaps] };
-    world.add(candidate, plan);
+    if (plan.isThere) world.add(candidate, plan);
     const previous = world.active;
     const goal = { kind: "recover", candidate, previous } as const;
     try {
@@ -304,6 +344,24 @@ describe("10,000 random schedules", () => {
     const server = target === null ? undefined : world.servers.get(target);
     if (server !== undefined) server.isRunning = hand === "start candidate" && server.canStart;
   }
+
+  it("with the gateway gone and nothing known of before, no recovery starts or stops anything", () => {
+    const server = fc.record({
+      isRunning: fc.boolean(),
+      restart: fc.constantFrom("unless-stopped", "always", "no"),
+      canStart: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom("a", "b", "c"), server), fc.constantFrom("a", null), (servers, candidate) => {
+        const world = new World();
+        world.gateway = "missing";
+        for (const [id, each] of Object.entries(servers)) world.servers.set(id, { isManuallyStopped: false, answers: true, ...each });
+        const before = structuredClone(world.servers);
+        drive(world, { kind: "recover", candidate, previous: null });
+        expect(world.servers).toEqual(before);
+      }),
+    );
+  });
 
   it("a reboot at any moment of a recreate brings back a release that passed its gates", () => {
     for (let killAt = 0; killAt < 12; killAt++)
