@@ -34,7 +34,7 @@ function planThisStack(before: readonly ReleaseRecord[]): { plan: StackPlan; con
   const stack = pulumi.getStack();
   try {
     const config = parseStackConfig(stack, pulumi.runtime.allConfig());
-    requireSecretKeys(stack, config, isSecret);
+    requireSecretKeys(stack, config, isSecret, readText(`Pulumi.${stack}.yaml`));
     return { plan: planStack(stack, config, readText, before), config };
   } catch (error) {
     // a readable message instead of a stack trace: the trouble is in a file of the operator's
