@@ -157,6 +157,7 @@ describe("LlmStack", () => {
       modelVolume: "llm-server-test-models",
       modelSha256: sha256,
     });
+    expect(find(`perplexity-${plan.perplexity.key}`).inputs["triggers"]).toEqual(["sha256:llama-image"]);
   });
 
   it("asks the container that was measured, after its benchmark", () => {
