@@ -1,5 +1,6 @@
+import process from "node:process";
 import { gateResultSchema } from "../plan/gates/verdict.ts";
-import { promoteInputSchema, type Promotion } from "../plan/promotion.ts";
+import { promoteInputSchema, repairVariable, type Promotion } from "../plan/promotion.ts";
 import type { RolloutRecord } from "../plan/rollout/records.ts";
 import { connectDocker } from "./docker/host.ts";
 import { keepMeasurements } from "./gates/keep.ts";
@@ -25,6 +26,8 @@ async function takeTraffic(rollout: Rollout): Promise<RolloutRecord> {
 
 await runProgram(async (signal): Promise<Promotion> => {
   const input = promoteInputSchema.parse(JSON.parse(process.env["PROMOTE_INPUT"] ?? "null"));
+  const repair = process.env[repairVariable] ?? "";
+  if (repair !== "") progress(repair);
   const docker = connectDocker(null);
   const gates = input.gates.map((line) => gateResultSchema.parse(JSON.parse(line)));
   const rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
