@@ -146,6 +146,17 @@ describe("planStack", () => {
     expect(changed.perplexity.key).toBe(planDev().perplexity.key);
   });
 
+  it("measures another image of the same inputs for a new release only, because one that took traffic goes on with the one it has", () => {
+    const plan = planDev();
+    const { releaseId, profile, servers } = plan;
+    const record = { version: 1 as const, profile, servers: [...servers], imageId: "sha256:old", models: "m", perplexityKey: "k" };
+    const config = parseStackConfig("dev", pulumiConfig("dev"));
+    expect(plan.perplexity.measuresNewImage).toBe(true);
+    const planAfter = (id: string) => planStack("dev", config, readProjectFile, [{ ...record, hasAnswers: true, releaseId: id }]);
+    expect(planAfter("0123456789").perplexity.measuresNewImage).toBe(true);
+    expect(planAfter(releaseId).perplexity.measuresNewImage).toBe(false);
+  });
+
   it("measures perplexity again with another number of chunks", () => {
     const changed = planDev((config) => ({ ...config, gates: { ...config.gates, perplexity: { ...config.gates.perplexity, chunks: 4 } } }));
     expect(changed.perplexity.key).not.toBe(planDev().perplexity.key);
