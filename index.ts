@@ -2,10 +2,12 @@ import { readFileSync } from "node:fs";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { LlmStack } from "./components/llm-stack.ts";
+import { readTraffic } from "./components/traffic.ts";
 import { readUpstreamDistances } from "./components/upstream-distance.ts";
 import { ConfigError } from "./plan/config/errors.ts";
 import { parseStackConfig, requireSecretKeys, type StackConfig } from "./plan/config/stack-config.ts";
 import { formatGateResult } from "./plan/gates/format.ts";
+import { findRepair } from "./plan/promotion.ts";
 import { readReleases, type ReleaseRecord } from "./plan/retained.ts";
 import { planStack, type StackPlan } from "./plan/stack.ts";
 
@@ -24,17 +26,31 @@ function readText(path: string): string | undefined {
 /** Whether a configuration value was set with `--secret`; Pulumi tells its SDK, which does not tell programs. */
 const isSecret = (key: string): boolean => (JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[]).includes(key);
 
-/** Releases that took traffic before, from this stack's own outputs; none before the first deployment. */
-async function releasesBefore(): Promise<ReleaseRecord[]> {
+/** From this stack's own outputs: releases that took traffic before, and which was promoted last; none before the first deployment. */
+async function readOutputs(): Promise<{ before: ReleaseRecord[]; promoted: string | null }> {
   const self = new pulumi.StackReference(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
-  return readReleases((await self.getOutputDetails("releases")).secretValue);
+  const [kept, active] = await Promise.all([self.getOutputDetails("releases"), self.getOutputDetails("activeRelease")]);
+  return { before: readReleases(kept.secretValue), promoted: typeof active.value === "string" ? active.value : null };
+}
+
+/** Why the release has to be given the traffic anew. A preview needs no Docker host; an update must not delete what it does not know to be idle. */
+async function askRepair(promoted: string | null): Promise<string | undefined> {
+  if (promoted === null) return undefined;
+  try {
+    return findRepair(promoted, await readTraffic(pulumi.getStack()));
+  } catch (error) {
+    const reason = `the Docker host could not be asked which release takes the traffic, so nothing was changed: ${String(error)}`;
+    if (!pulumi.runtime.isDryRun()) throw new pulumi.RunError(`\n${reason}`);
+    await pulumi.log.debug(reason);
+    return undefined;
+  }
 }
 
 function planThisStack(before: readonly ReleaseRecord[]): { plan: StackPlan; config: StackConfig } {
   const stack = pulumi.getStack();
   try {
     const config = parseStackConfig(stack, pulumi.runtime.allConfig());
-    requireSecretKeys(stack, config, isSecret);
+    requireSecretKeys(stack, config, isSecret, readText(`Pulumi.${stack}.yaml`));
     return { plan: planStack(stack, config, readText, before), config };
   } catch (error) {
     // a readable message instead of a stack trace: the trouble is in a file of the operator's
@@ -42,12 +58,14 @@ function planThisStack(before: readonly ReleaseRecord[]): { plan: StackPlan; con
   }
 }
 
-const { plan, config } = planThisStack(await releasesBefore());
+const { before, promoted } = await readOutputs();
+// planned while the host is asked
+const [repair, { plan, config }] = await Promise.all([askRepair(promoted), Promise.resolve(before).then(planThisStack)]);
 for (const line of plan.warnings) await pulumi.log.warn(line);
 if (pulumi.runtime.isDryRun() && plan.warnings.length === 0) await pulumi.log.info(plan.memory.lines.join("\n"));
 const distances = readUpstreamDistances(pulumi.runtime.isDryRun() ? plan.pinnedImages : []);
 const provider = new docker.Provider("docker", {}, { version: dockerProviderVersion });
-const stack = new LlmStack("llm", { plan, apiKeys: pulumi.secret(config.apiKeys ?? []) }, { providers: [provider] });
+const stack = new LlmStack("llm", { plan, repair, apiKeys: pulumi.secret(config.apiKeys ?? []) }, { providers: [provider] });
 for (const line of await distances) await pulumi.log.info(line); // asked while the resources were registered
 
 export const endpoint = stack.endpoint;

@@ -26,7 +26,7 @@ const gateCommand = (gate: GateName, input: object): command.local.CommandArgs =
 /**
  * Perplexity of the candidate's image and model against the stored reference of the model family; its name holds everything that moves perplexity.
  * Fails `up` unless the verdict is `passed`. It measures image and model in a container of its own, never the serving one; with `recreate` that is stopped
- * meanwhile, because both would not fit.
+ * meanwhile, because both would not fit. A base that moved under its tag makes another image of the same inputs: the next release measures it, what serves does not.
  */
 export function createPerplexityGate(
   plan: PerplexityPlan,
@@ -35,7 +35,11 @@ export function createPerplexityGate(
 ): command.local.Command {
   const input = { ...plan.input, ...resources, corpus: plan.corpus };
   // Which release asked first is no reason to measure the same numbers again: everything that is, is in the name.
-  return new command.local.Command(`perplexity-${plan.key}`, gateCommand("perplexity", input), { ...opts, ignoreChanges: ["environment"] });
+  return new command.local.Command(
+    `perplexity-${plan.key}`,
+    { ...gateCommand("perplexity", input), triggers: [resources.imageId] },
+    { ...opts, ignoreChanges: ["environment", ...(plan.measuresNewImage ? [] : ["triggers"])] },
+  );
 }
 
 /** Name of the benchmark of a release's server. */

@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { promotionSchema, type Promotion } from "../plan/promotion.ts";
+import { promotionSchema, repairVariable, type Promotion } from "../plan/promotion.ts";
 import { baseImage, type StackPlan } from "../plan/stack.ts";
 import type { ReleaseRecord } from "../plan/retained.ts";
 import type { ServerPlan } from "../plan/server-container.ts";
@@ -14,6 +14,8 @@ import { ModelVolume } from "./model-volume.ts";
 
 export interface LlmStackArgs {
   readonly plan: StackPlan;
+  /** Why the release has to be given the traffic although nothing else has changed. `@default` it has not */
+  readonly repair?: string | undefined;
   /** Keys that requests need, any one of them; a secret. `@default` none */
   readonly apiKeys?: pulumi.Input<readonly string[]> | undefined;
 }
@@ -103,9 +105,11 @@ export class LlmStack extends pulumi.ComponentResource {
             helperImage,
             gates: gates.map(({ stdout }) => stdout),
           }),
+          [repairVariable]: args.repair ?? "",
         },
       },
-      child,
+      // what was repaired stays in the state, so that an update that has nothing to repair changes nothing
+      { ...child, ignoreChanges: args.repair === undefined ? [`environment.${repairVariable}`] : [] },
     );
     this.#keepReleases(plan, network.name);
     this.promotion = promote.stdout.apply((line) => promotionSchema.parse(JSON.parse(line)));

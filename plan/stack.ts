@@ -128,7 +128,13 @@ export function planStack(stack: string, config: StackConfig, read: ReadText, be
     evidence: { volume: volumeName(stack, "evidence"), labels: objectLabels(stack, "evidence") },
     benchmark: planBenchmark(common, benchmark, protocol, statedSpeeds(benchmark.expectations, profile.id, read)),
     perplexity: planPerplexity(
-      { ...common, imageInputs, family: resolved.model.family, files: models["model"] ?? [] },
+      {
+        ...common,
+        imageInputs,
+        family: resolved.model.family,
+        files: models["model"] ?? [],
+        isKnown: before.some(({ releaseId: known }) => known === id),
+      },
       perplexity,
       files.corpora,
     ),

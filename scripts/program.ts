@@ -1,31 +1,23 @@
 import process from "node:process";
 import { prettifyError, ZodError } from "zod";
+import { isStarterThere } from "./rollout/owner.ts";
 
-/** How often a program looks whether the process that started it is still there, milliseconds. */
-const parentPollMs = 1000;
-
-/** When a program has to end by itself. */
-interface Deadline {
-  readonly deadlineSec: number;
-  /** How long what is then still at work may take, milliseconds, before the process is ended: a hung Docker engine must not hold a rollout. */
-  readonly graceMs: number;
-}
+/** How often a program looks whether the processes that started it are still there, milliseconds. */
+const parentPollMs = 300;
 
 /**
- * Aborts on SIGINT, SIGTERM and SIGHUP, when the parent process is gone (Pulumi kills only the shell around a command, so an orphan would go on unseen), and at the
- * deadline, if there is one. Only the first of these counts: what it stops has to clean up, and is not stopped in that.
+ * Aborts on SIGINT, SIGTERM and SIGHUP, and when one of the processes that started this one is gone: Pulumi kills only the shell around a command, and a killed
+ * CLI leaves its provider, so an orphan would go on unseen. Only the first of these counts: what it stops has to clean up, and is not stopped in that.
  */
-export function stopSignal(limit: Deadline | null = null): AbortSignal {
+export function stopSignal(): AbortSignal {
   const abort = new AbortController();
-  const parent = process.ppid;
-  const stop = (reason: string): void => {
-    if (abort.signal.aborted) return;
-    abort.abort(new Error(reason));
-    if (limit !== null) setTimeout(() => process.exit(1), limit.graceMs).unref();
+  const stop = (reason: string): void => abort.abort(new Error(reason));
+  const look = async (): Promise<void> => {
+    if (!(await isStarterThere())) stop("a process that started this one is gone");
   };
-  setInterval(() => process.ppid === parent || stop("the process that started this one is gone"), parentPollMs).unref();
+  void look(); // one may have ended while this program was loaded
+  setInterval(() => void look(), parentPollMs).unref();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop(`stopped by ${name}`));
-  if (limit !== null) setTimeout(() => stop(`deadline of ${limit.deadlineSec} s passed`), limit.deadlineSec * 1000).unref();
   return abort.signal;
 }
 

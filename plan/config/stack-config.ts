@@ -2,7 +2,8 @@ import { z } from "zod";
 import { apiKeySchema, mayPublish, planAccess, shortestKey, tlsSchema } from "../access.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "../gates/thresholds.ts";
 import { strategySettingSchema } from "../rollout/strategy.ts";
-import { ConfigError, parseWith } from "./errors.ts";
+import { ConfigError, parseWith, type ConfigIssue } from "./errors.ts";
+import { parseYamlWith } from "./yaml.ts";
 
 /** Pulumi's name for the project, and the namespace of its configuration keys. */
 export const projectName = "llm-server";
@@ -160,15 +161,42 @@ export function parseStackConfig(stack: string, all: Readonly<Record<string, str
 /** API keys that Pulumi withheld, as `pulumi config` does without `--show-secrets`: in their place for whoever needs to know only that there are some. */
 export const withheldKeys = JSON.stringify(["-".repeat(shortestKey)]);
 
+/** The part of a stack's file that Pulumi fills: values by their full keys, a secret as `{ secure: … }`. */
+const stackFileSchema = z.object({ config: z.record(z.string(), z.unknown()).nullish() });
+
+/** How Pulumi keeps a secret in a stack's file. */
+const isSecure = (value: unknown): boolean => typeof value === "object" && value !== null && "secure" in value;
+
 /**
- * @throws {ConfigError} if there are API keys that `Pulumi.<stack>.yaml` holds as plain text
+ * Pulumi calls the whole list a secret where one of the keys is, so each is looked at in the text of the stack's file; `isSecret` is Pulumi's word, and all there
+ * is where the file is not there, or the keys are not in it.
+ * @throws {ConfigError} naming each API key that is kept as plain text
  */
-export function requireSecretKeys(stack: string, { apiKeys }: StackConfig, isSecret: (key: string) => boolean): void {
-  if (apiKeys === undefined || isSecret(`${projectName}:apiKeys`)) return;
-  const fix =
-    "make other ones, because these were readable: openssl rand -hex 32 | pulumi config set --secret --path 'llm-server:apiKeys[0]'";
-  throw new ConfigError([{ file: `Pulumi.${stack}.yaml`, path: "apiKeys", got: "plain text (not shown)", allowed: "secrets", fix }]);
+export function requireSecretKeys(
+  stack: string,
+  { apiKeys }: StackConfig,
+  isSecret: (key: string) => boolean,
+  stackFile: string | undefined,
+): void {
+  if (apiKeys === undefined) return;
+  const file = `Pulumi.${stack}.yaml`;
+  const key = `${projectName}:apiKeys`;
+  if (!isSecret(key)) throw new ConfigError([readableKeys(file, "apiKeys", "secrets", "make other ones, because these were readable", 0)]);
+  const kept = stackFile === undefined ? undefined : parseYamlWith(stackFileSchema, stackFile, { file }).config?.[key];
+  if (!Array.isArray(kept)) return;
+  const readable = kept.flatMap((each: unknown, index) => (isSecure(each) ? [] : [index]));
+  const issue = (index: number): ConfigIssue =>
+    readableKeys(file, `apiKeys.${index}`, "a secret", "make another one, because this one was readable", index);
+  if (readable.length > 0) throw new ConfigError(readable.map(issue));
 }
+
+const readableKeys = (file: string, path: string, allowed: string, why: string, index: number): ConfigIssue => ({
+  file,
+  path,
+  got: "plain text (not shown)",
+  allowed,
+  fix: `${why}: openssl rand -hex 32 | pulumi config set --secret --path '${projectName}:apiKeys[${index}]'`,
+});
 
 /** A configuration value as Pulumi keeps it: JSON for objects, bare text otherwise. `pulumi config set --path` writes 0.5 as text, so that is read as a number. */
 function readValue(text: string): unknown {

@@ -18,9 +18,11 @@ export type BenchmarkPlan = Omit<BenchmarkInput, Late | "container">;
 /** Input of the answers gate but for what the resources bring. */
 export type AnswersPlan = Omit<AnswersInput, Late | "container">;
 
-/** Input of the perplexity gate but for what the resources bring; `key` names everything that moves perplexity. */
+/** Input of the perplexity gate but for what the resources bring; `key` names everything that moves perplexity and is known before an image is built. */
 export interface PerplexityPlan {
   readonly key: string;
+  /** Whether an image that became another one out of the same inputs is measured again: not for a release that has passed with the one it runs from. */
+  readonly measuresNewImage: boolean;
   readonly input: Omit<PerplexityInput, Late | "modelVolume" | "corpus">;
   readonly corpus: Corpus;
 }
@@ -112,6 +114,8 @@ interface PerplexitySubject extends Subject {
   readonly imageInputs: string;
   readonly family: string;
   readonly files: readonly ModelFilePlan[];
+  /** Whether the release took traffic before, and goes on with the image that it has. */
+  readonly isKnown: boolean;
 }
 
 /** The perplexity gate of one image, model and cache type: a change of placement, slots or batch alone does not run it again. */
@@ -126,6 +130,7 @@ export function planPerplexity(subject: PerplexitySubject, config: StackConfig["
   const key = hashOf([subject.imageInputs, models, numeric, corpus.sha256, config.contextTokens, config.chunks]).slice(0, 10);
   return {
     key,
+    measuresNewImage: !subject.isKnown,
     corpus,
     input: {
       gate: "perplexity",

@@ -27,6 +27,8 @@ export const ownerSchema = z.strictObject({
   pid: z.number().int().positive(),
   /** Clock ticks after boot at which it started; field 22 of /proc/<pid>/stat. */
   startTicks: z.string(),
+  /** Process that it was a child of; one that got another parent has nobody left to work for. Absent: it needs none. */
+  parent: z.number().int().nonnegative().optional(),
   /** /proc/sys/kernel/random/boot_id: after a reboot no owner lives. */
   bootId: z.string(),
   hostname: z.string(),

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { z } from "zod";
 
+import { dockerStatus } from "../docker/host.ts";
 import { describeError } from "../program.ts";
 import { startServer, stopServer } from "../rollout/server.ts";
 import { describeServer, postJson } from "./chat-client.ts";
@@ -47,13 +48,19 @@ async function requireRunning(container: Docker.Container): Promise<Docker.Conta
   const { State, Name } = inspected;
   if (State.Running) return inspected;
   const memory = State.OOMKilled ? ", killed by the kernel for its memory" : "";
-  const log = await logTail(container, 5);
-  throw new NotRunningError(`container ${Name.slice(1)} is ${State.Status}, exit code ${State.ExitCode}${memory}; its log ends: ${log}`);
+  const refused = State.Error === "" ? "" : `, because Docker says: ${State.Error}`; // it was not started, or could not be started again
+  const log = describeLog(await logTail(container, 5));
+  throw new NotRunningError(`container ${Name.slice(1)} is ${State.Status}, exit code ${State.ExitCode}${memory}${refused}; ${log}`);
 }
 
-/** @throws what is behind an error: a server that ended says more by its exit code and its log than a connection that broke */
+/**
+ * @throws what is behind an error: a server that ended says more by its exit code and its log than a connection that broke. One that never ran has neither, and
+ * the engine's own error is all there is
+ */
 async function explainEnd(container: Docker.Container, error: unknown): Promise<never> {
   if (error instanceof NotRunningError) throw error;
+  const { State } = await container.inspect();
+  if (State.Status === "created" && dockerStatus(error) !== undefined) throw error;
   await delay(endsAfterMs);
   await requireRunning(container);
   throw error;
@@ -64,6 +71,8 @@ export async function logTail(container: Docker.Container, lines = 30): Promise<
   const raw = await container.logs({ stdout: true, stderr: true, tail: lines, follow: false });
   return demultiplex(raw).trim();
 }
+
+const describeLog = (log: string): string => (log === "" ? "its log is empty" : `its log ends: ${log}`);
 
 /** Joins Docker's framed log stream: 8 bytes of head (stream, three zeros, length) before each piece. */
 export function demultiplex(raw: Buffer): string {
@@ -113,9 +122,8 @@ export async function waitReady(
     await delay(pollMs);
   }
   options.signal.throwIfAborted();
-  const log = await logTail(container, 5);
-  const ends = log === "" ? "its log is empty" : `its log ends: ${log}`;
-  throw new Error(`no completion within ${options.timeoutSec} s after the start, but: ${describeError(lastError)}; ${ends}`);
+  const log = describeLog(await logTail(container, 5));
+  throw new Error(`no completion within ${options.timeoutSec} s after the start, but: ${describeError(lastError)}; ${log}`);
 }
 
 const completionSchema = z.object({ choices: z.array(z.object({ finish_reason: z.string() })).min(1) });

@@ -10,6 +10,8 @@ import { connectDocker } from "../docker/host.ts";
 import { describeError, stopSignal } from "../program.ts";
 import { describeEnd } from "../rollout/recover.ts";
 import { Rollout } from "../rollout/rollout.ts";
+import { checkRelease } from "./model-check.ts";
+import { defaultGraceMs, exitAfter, withinGrace } from "./time-limit.ts";
 import { VolumeStore } from "./volume-store.ts";
 
 /** What a gate's measuring part decides; the program around it adds who, when, how long and where the evidence is. */
@@ -41,47 +43,65 @@ async function keepEvidence(store: VolumeStore, result: GateResult, evidence: Re
   return store.append(folder, result.startedAt, { version: 1, result, input, ...evidence });
 }
 
-/** What can be known of a candidate before anything is stopped for it. @throws {Error} with what stands against it */
-type Check<I> = (input: I, docker: Docker, signal: AbortSignal) => Promise<void>;
-
 /** A gate's result, and what serves after it where it ended a rollout. */
 interface Decision {
   readonly result: GateResult;
   readonly serving: string | null;
 }
 
+/** What a gate is told, how it measures, and where it does so. */
+interface Measurement<I extends GateInput> {
+  readonly input: I;
+  readonly measure: (input: I, context: GateContext) => Promise<Outcome>;
+  readonly context: GateContext;
+}
+
+/** Measures where the rollout has made room for it. @throws {Error} with what stands against that, before anything is stopped where that can be known */
+async function measureInRollout<I extends GateInput>(
+  { input, measure, context }: Measurement<I>,
+  rollout: Rollout | undefined,
+): Promise<Outcome> {
+  if (rollout?.isUnchecked === true) await checkRelease(context.docker, input, input.host, context.signal);
+  await rollout?.makeRoom();
+  return measure(input, context);
+}
+
+/** Seconds after which a gate that was stopped ends in any case: an engine that does not answer must not hold it for ever. Its guard goes on then. */
+const longestEndSec = ({ rollout }: GateInput): number =>
+  defaultGraceMs / 1000 + (rollout === null ? 0 : 2 * rollout.readyTimeoutSec + rollout.drainSec); // what served, or else what served before it
+
 async function decide<I extends GateInput>(
   gate: GateName,
   input: I,
   measure: (input: I, context: GateContext) => Promise<Outcome>,
-  check: Check<I>,
 ): Promise<Decision> {
-  const signal = stopSignal({ deadlineSec: input.deadlineSec, graceMs: 20_000 });
+  const limit = new AbortController();
+  const signal = AbortSignal.any([stopSignal(), limit.signal]);
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
   const evidence: Record<string, unknown> = {};
   const docker = connectDocker(input.host);
   await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.stack}/${gate}`, input.host);
   const progress = (line: string): void => void process.stderr.write(`${gate}: ${line}\n`);
+  const context = { docker, store, startedAt, signal, evidence, progress };
   let rollout: Rollout | undefined;
   let outcome: Outcome;
   try {
-    if (input.rollout !== null) {
-      rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
-      await check(input, docker, signal);
-      await rollout.makeRoom();
-    }
-    outcome = await measure(input, { docker, store, startedAt, signal, evidence, progress });
+    if (input.rollout !== null) rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
+    // from here on: a wait for the device has a limit of its own, and says who holds it
+    setTimeout(() => limit.abort(new Error(`deadline of ${input.deadlineSec} s passed`)), input.deadlineSec * 1000).unref();
+    outcome = await withinGrace(signal, measureInRollout({ input, measure, context }, rollout));
   } catch (error) {
     const reason = messageOf(signal.aborted ? signal.reason : error);
     outcome = { verdict: "error", reason, metrics: [], comparedWith: null, samples: 0 };
   }
+  if (signal.aborted) exitAfter(longestEndSec(input));
   const wallSec = (performance.now() - startMs) / 1000;
   const { releaseId, dryRun } = input;
   const server = "container" in input && typeof input.container === "string" ? { server: input.container } : {};
   const result: GateResult = { version: 1, gate, releaseId, ...server, dryRun, startedAt, wallSec, evidence: null, ...outcome };
   const [serving, path] = await Promise.all([
-    rollout === undefined ? null : endPart(rollout, result),
+    rollout === undefined ? null : endPart(rollout, result, progress),
     keepEvidence(store, result, evidence, input).catch((error: unknown) => {
       progress(`the evidence could not be kept: ${messageOf(error)}`);
       return null;
@@ -91,11 +111,12 @@ async function decide<I extends GateInput>(
 }
 
 /** Hands the rollout over to the next program, or puts back what served before; what serves then, and what to do, a line each. */
-async function endPart(rollout: Rollout, result: GateResult): Promise<string | null> {
+async function endPart(rollout: Rollout, result: GateResult, progress: GateContext["progress"]): Promise<string | null> {
   if (result.verdict === "passed" || exitCodeOf(result) === 0) {
     rollout.handOver();
     return null;
   }
+  progress(`${result.verdict}: ${result.reason}; putting back what served before`); // now: a recovery takes its time, and may be killed
   try {
     const ended = await rollout.fail(`${result.gate} gate ${result.verdict}: ${result.reason}`);
     if (ended === undefined) return "the rollout had been ended already";
@@ -122,7 +143,6 @@ export async function runGateProgram<S extends z.ZodType<GateInput>>(
   gate: GateName,
   schema: S,
   measure: (input: z.infer<S>, context: GateContext) => Promise<Outcome>,
-  check: Check<z.infer<S>> = () => Promise.resolve(),
 ): Promise<void> {
   let input: z.infer<S>;
   try {
@@ -132,7 +152,7 @@ export async function runGateProgram<S extends z.ZodType<GateInput>>(
     process.exit(3);
   }
   try {
-    const decision = await decide(gate, input, measure, check);
+    const decision = await decide(gate, input, measure);
     report(decision, input);
     await new Promise((resolve) => process.stdout.write(`${JSON.stringify(decision.result)}\n`, resolve));
     process.exit(exitCodeOf(decision.result));

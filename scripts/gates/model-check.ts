@@ -1,43 +1,75 @@
 import type Docker from "dockerode";
-import type { PerplexityInput } from "../../plan/gates/gate-input.ts";
+import { labels } from "../../plan/names.ts";
+import { modelsDir } from "../../plan/server-container.ts";
+import { exists } from "../docker/host.ts";
 import { describeError } from "../program.ts";
 import { runOneOff, type OneOff } from "./one-off.ts";
 
-const modelsFolder = "/models";
 /** Why the engine does not take a model, in its own words. */
 const refusal = /error loading model: (.+)$/m;
+/** Tokens that the model is asked for: how many does not matter, but without a number it is all that it was trained for. */
+const ctxSize = 512;
 
-/**
- * Whether the candidate could be started on this host: its build knows the model, and the GPUs that it is to have can be given to a container. Both are asked
- * while the old release still serves.
- * @throws {Error} with the engine's or Docker's reason
- */
-export async function checkCandidate(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
-  await checkGpus(input, docker, signal);
-  await checkModel(input, docker, signal);
+/** A release of a stack. */
+interface Release {
+  readonly stack: string;
+  readonly releaseId: string;
 }
 
-/** A tool of the candidate's image on the CPU only, because the GPU is the old release's. */
-const onCpu = (input: PerplexityInput, command: OneOff["command"]): OneOff => ({
-  host: input.host,
-  image: input.imageId,
-  stack: input.stack,
-  command,
-  mounts: [{ source: input.modelVolume, target: modelsFolder }],
-  file: { name: "none", content: Buffer.alloc(0) },
-  memoryMiB: input.memoryMiB,
-  cpus: input.cpus,
-  gpus: [],
-});
+/**
+ * Whether a release could be started on this host, as its own containers were made: its image is there, its build takes the model, and the GPUs that it is to
+ * have can be given to a container. All is asked while what serves goes on. `host` is what `docker` connects to.
+ * @throws {Error} with the engine's or Docker's reason
+ */
+export async function checkRelease(docker: Docker, release: Release, host: string | null, signal: AbortSignal): Promise<void> {
+  const servers = await inspectServers(docker, release);
+  const [first] = servers;
+  if (first === undefined)
+    throw new Error(
+      `no container of release ${release.releaseId} is there, so nothing was stopped; make it again: npm run up -- ${release.stack} -- --refresh`,
+    );
+  if (!(await exists(docker.getImage(first.Image))))
+    throw new Error(`image ${first.Image.slice(0, 19)} of release ${release.releaseId} is not on the Docker host, so nothing was stopped`);
+  const gpus = servers.flatMap(({ HostConfig }) => HostConfig.DeviceRequests?.flatMap(({ DeviceIDs }) => DeviceIDs ?? []) ?? []);
+  const run = onCpu(first, release.stack, host);
+  await checkGpus(docker, run, gpus, signal);
+  await checkModel(docker, run, readVariable(first, "LLAMA_ARG_MODEL"), signal);
+}
+
+async function inspectServers(docker: Docker, { stack, releaseId }: Release): Promise<Docker.ContainerInspectInfo[]> {
+  const label = [`${labels.stack}=${stack}`, `${labels.role}=server`, `${labels.release}=${releaseId}`];
+  const listed = await docker.listContainers({ all: true, filters: { label } });
+  return Promise.all(listed.map(({ Id }) => docker.getContainer(Id).inspect()));
+}
+
+const readVariable = ({ Config }: Docker.ContainerInspectInfo, name: string): string =>
+  Config.Env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
+
+/** A tool of a server's image beside the server's models, on the CPU only: the GPU is the old release's. */
+function onCpu({ Image: image, Mounts, HostConfig }: Docker.ContainerInspectInfo, stack: string, host: string | null): OneOff {
+  const models = Mounts.find(({ Destination }) => Destination === modelsDir);
+  const { Memory = 0, NanoCpus = 0 } = HostConfig;
+  return {
+    host,
+    image,
+    stack,
+    command: ["true"],
+    mounts: models === undefined ? [] : [{ source: models.Name ?? models.Source, target: modelsDir }],
+    file: { name: "none", content: Buffer.alloc(0) },
+    memoryMiB: Memory === 0 ? null : Memory / 2 ** 20,
+    cpus: NanoCpus === 0 ? null : NanoCpus / 1e9,
+    gpus: [],
+  };
+}
 
 /** The engine starts a container with GPUs only where it has their runtime and they are there; nothing is allocated on them. */
-async function checkGpus(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
-  if (input.gpus.length === 0) return;
+async function checkGpus(docker: Docker, run: OneOff, gpus: readonly string[], signal: AbortSignal): Promise<void> {
+  if (gpus.length === 0) return;
   try {
-    await runOneOff(docker, { ...onCpu(input, ["true"]), gpus: input.gpus }, signal);
+    await runOneOff(docker, { ...run, gpus }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    const wanted = input.gpus.join(", ");
+    const wanted = gpus.join(", ");
     throw new Error(
       `the Docker host can't give GPU ${wanted} to a container, so nothing was stopped: ${describeError(error)}; look with nvidia-smi whether it is there, install nvidia-container-toolkit and restart Docker, or name others in llm-server:device.gpus`,
     );
@@ -48,10 +80,10 @@ async function checkGpus(input: PerplexityInput, docker: Docker, signal: AbortSi
  * `llama-fit-params` reads the header, the architecture and every tensor's shape, and allocates nothing. `--fit-print` leaves out the search for what fits this
  * host, which is not asked here; builds before it look at GPUs only, and none is given.
  */
-async function checkModel(input: PerplexityInput, docker: Docker, signal: AbortSignal): Promise<void> {
-  const tool = ["llama-fit-params", "-m", `${modelsFolder}/${input.modelPath}`, "-c", String(input.ctxSize), "-ngl", "0"] as const;
+async function checkModel(docker: Docker, run: OneOff, model: string, signal: AbortSignal): Promise<void> {
+  const tool = ["llama-fit-params", "-m", model, "-c", String(ctxSize), "-ngl", "0"] as const;
   const ask = async (...more: string[]): Promise<string | undefined> => {
-    const { exitCode, stdout, stderr } = await runOneOff(docker, onCpu(input, [...tool, ...more]), signal);
+    const { exitCode, stdout, stderr } = await runOneOff(docker, { ...run, command: [...tool, ...more] }, signal);
     return exitCode === 0 ? undefined : `${stdout}\n${stderr}`.trim();
   };
   let refused = await ask("--fit-print", "on");

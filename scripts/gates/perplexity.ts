@@ -5,7 +5,6 @@ import type { Comparison, MetricVerdict } from "../../plan/gates/verdict.ts";
 import { readCorpus } from "./corpus.ts";
 import { reasonOf, runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
-import { checkCandidate } from "./model-check.ts";
 import { measurePerplexity } from "./perplexity-run.ts";
 import { findReference } from "./references.ts";
 
@@ -41,4 +40,4 @@ async function measure(input: PerplexityInput, context: GateContext): Promise<Ou
   return { verdict: metric.verdict, reason, metrics: [metric], comparedWith, samples: reading.chunks.length };
 }
 
-await runGateProgram("perplexity", perplexityInputSchema, measure, checkCandidate);
+await runGateProgram("perplexity", perplexityInputSchema, measure);

@@ -29,15 +29,32 @@ const readBootId = async (): Promise<string> => (await readFile("/proc/sys/kerne
 /** This very process. */
 export const thisProcess = (): Promise<Owner> => describeProcess(process.pid);
 
+/** Environment variable of `scripts/run-program.sh`: process ids of the shell around this program, its parent, and that one's parent. */
+const startedByVariable = "LLM_SERVER_STARTED_BY";
+/** Parent of this process when it began to run; all that is known of a program that was started by hand. */
+const firstParent = process.ppid;
+
+/** Whether the processes that started this one are still there: one that ends gives its child another parent. */
+export async function isStarterThere(): Promise<boolean> {
+  const started = process.env[startedByVariable];
+  if (started === undefined) return process.ppid === firstParent;
+  const [shell = 0, parent = 0, grandparent = 0] = started.split(" ").map(Number);
+  if (process.ppid !== shell) return false;
+  const [ofShell, ofParent] = await Promise.all([readStat(shell), readStat(parent)]);
+  return ofShell?.parent === parent && ofParent?.parent === grandparent;
+}
+
 /**
- * The process that this rollout lives and dies with: Pulumi's provider, which runs every program of the chain and ends with the CLI. Without one (a program
+ * The process that this rollout lives and dies with: Pulumi's provider, which runs every program of the chain, as a child of the CLI. Without one (a program
  * run by hand) it is this process.
+ * @throws {Error} if a process that started this one is gone: nobody would give the candidate the traffic
  */
 export async function rolloutOwner(): Promise<Owner> {
+  if (!(await isStarterThere())) throw new Error("a process that started this one is gone, so nothing was stopped");
   for (let pid = process.ppid; pid > 1;) {
     const stat = await readStat(pid);
     if (stat === undefined) break;
-    if (stat.name.startsWith(providerName)) return describeProcess(pid);
+    if (stat.name.startsWith(providerName)) return { ...(await describeProcess(pid)), parent: stat.parent };
     pid = stat.parent;
   }
   return thisProcess();
@@ -48,11 +65,15 @@ async function describeProcess(pid: number): Promise<Owner> {
   return { pid, startTicks, bootId: await readBootId(), hostname: hostname(), user: userInfo().username };
 }
 
-/** `alive`, `dead`, or `unknown` where it ran on another machine. */
+/**
+ * `alive`, `dead`, or `unknown` where it ran on another machine. A provider whose CLI was killed is dead: it stays for some minutes, and gets nothing more to do.
+ */
 export async function livenessOf(owner: Owner): Promise<"alive" | "dead" | "unknown"> {
   if (owner.hostname !== hostname()) return "unknown";
   if (owner.bootId !== (await readBootId())) return "dead";
-  return (await readStat(owner.pid))?.startTicks === owner.startTicks ? "alive" : "dead";
+  const stat = await readStat(owner.pid);
+  const hasParent = owner.parent === undefined || stat?.parent === owner.parent;
+  return stat?.startTicks === owner.startTicks && hasParent ? "alive" : "dead";
 }
 
 /** Ends a process at once; does nothing to one that is gone, or ran on another machine. */

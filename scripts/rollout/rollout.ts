@@ -2,6 +2,7 @@ import type Docker from "dockerode";
 import type { LockRecord, RolloutPlan, RolloutRecord } from "../../plan/rollout/records.ts";
 import { chooseStrategy } from "../../plan/rollout/strategy.ts";
 import type { Progress } from "../../plan/rollout/types.ts";
+import { describeError } from "../program.ts";
 import { lockDevices } from "./device-locks.ts";
 import { drive } from "./drive.ts";
 import { guardRollout, type RolloutGuard } from "./guarded.ts";
@@ -34,8 +35,10 @@ export class Rollout {
   readonly #host: StackHost;
   readonly #guard: RolloutGuard;
   readonly #options: RolloutOptions;
+  readonly #isFirst: boolean;
 
-  private constructor(docker: Docker, record: LockRecord, guard: RolloutGuard, options: RolloutOptions) {
+  private constructor(docker: Docker, { record, isFirst }: Entered, guard: RolloutGuard, options: RolloutOptions) {
+    this.#isFirst = isFirst;
     this.#docker = docker;
     this.#record = record;
     this.#guard = guard;
@@ -45,8 +48,8 @@ export class Rollout {
 
   /** Takes the locks of its devices, or finds them taken by its own rollout. @throws {Error} if another rollout holds one for too long */
   static async enter(docker: Docker, plan: RolloutPlan, places: RolloutPlaces, options: RolloutOptions): Promise<Rollout> {
-    const record = await acquire(docker, plan, places, options);
-    return new Rollout(docker, record, guardRollout(record), options);
+    const entered = await acquire(docker, plan, places, options);
+    return new Rollout(docker, entered, guardRollout(entered.record), options);
   }
 
   /** Makes the candidate free to be started and measured: with `recreate`, what serves is stopped, and requests wait. @throws {Error} if that can't be done */
@@ -72,7 +75,9 @@ export class Rollout {
 
   /** Keeps the record of a rollout that succeeded, and frees its devices. */
   async end(ended: RolloutRecord): Promise<void> {
-    await keepRecord(this.#docker, this.#record, ended);
+    await keepRecord(this.#docker, this.#record, ended).catch((error: unknown) =>
+      this.#options.progress(`the record could not be kept: ${describeError(error)}`),
+    );
     for (const lock of await readLocks(this.#docker, this.#record.stack))
       if (lock.record.rollout === this.#record.rollout) await removeLock(this.#docker, lock);
     this.#guard.end();
@@ -86,6 +91,11 @@ export class Rollout {
     return ended;
   }
 
+  /** Whether something may be stopped for a candidate that nobody has looked at yet: an earlier program of the chain, which took the locks, would have. */
+  get isUnchecked(): boolean {
+    return this.#isFirst && this.#record.previous !== this.#record.candidate;
+  }
+
   get candidate(): string {
     return this.#record.candidate ?? "";
   }
@@ -95,7 +105,13 @@ export class Rollout {
   }
 }
 
-async function acquire(docker: Docker, plan: RolloutPlan, places: RolloutPlaces, options: RolloutOptions): Promise<LockRecord> {
+/** The record of the locks that a program holds, and whether it took them itself. */
+interface Entered {
+  readonly record: LockRecord;
+  readonly isFirst: boolean;
+}
+
+async function acquire(docker: Docker, plan: RolloutPlan, places: RolloutPlaces, options: RolloutOptions): Promise<Entered> {
   const pause = process.env[pauseVariable];
   const devices = plan.devices.map((device) => (pause === undefined ? device : deviceInPause(device, pause)));
   const reasons = new Map<string, string>();
@@ -108,7 +124,7 @@ async function acquire(docker: Docker, plan: RolloutPlan, places: RolloutPlaces,
   if (pause !== undefined) await refuseAfterPause(docker, pause, record);
   const reason = reasons.get(record.rollout);
   if (reason !== undefined) options.progress(`rollout of release ${plan.releaseId}: ${record.strategy} (${reason})`);
-  return record;
+  return { record, isFirst: reason !== undefined };
 }
 
 /** Frees what was locked for a rollout whose pause has ended meanwhile: the devices are the paused stack's again. @throws {Error} if it has */

@@ -44,8 +44,8 @@ const providers: ComputedOutputs = {
   "docker:index/image:Image": (name) => ({ repoDigest: `sha256:${name}` }),
   "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:base" }),
 };
-const build = (planned = plan, apiKeys?: string[], computed = providers) =>
-  record(() => new LlmStack("llm", { plan: planned, apiKeys }), computed);
+const build = (planned = plan, apiKeys?: string[], computed = providers, repair?: string) =>
+  record(() => new LlmStack("llm", { plan: planned, apiKeys, repair }), computed);
 
 let stack: LlmStack;
 let resources: readonly RecordedResource[];
@@ -157,6 +157,7 @@ describe("LlmStack", () => {
       modelVolume: "llm-server-test-models",
       modelSha256: sha256,
     });
+    expect(find(`perplexity-${plan.perplexity.key}`).inputs["triggers"]).toEqual(["sha256:llama-image"]);
   });
 
   it("asks the container that was measured, after its benchmark", () => {
@@ -174,6 +175,13 @@ describe("LlmStack", () => {
       rollout: { releaseId: plan.releaseId, strategy: "auto", devices: ["cpu"] },
       gates: [gateLine("perplexity"), gateLine("benchmark"), gateLine("answers")],
     });
+  });
+
+  it("tells promote why it has to run although nothing else has changed", async () => {
+    const { resources: all } = await build(plan, undefined, providers, "another release takes the traffic");
+    const promote = all.find(({ name }) => name === "promote");
+    expect(promote?.inputs["environment"]).toMatchObject({ PROMOTE_REPAIR: "another release takes the traffic" });
+    expect(find("promote").inputs["environment"]).toMatchObject({ PROMOTE_REPAIR: "" });
   });
 
   it("says what was promoted", async () => {

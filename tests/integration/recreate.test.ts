@@ -2,6 +2,8 @@
  * Rollouts on a device that holds one release at a time, on the real CLI, Docker and llama.cpp: what is stopped, for how long, and what comes back. The device
  * is the host's CPU, asked to be treated as one GPU would; gates are as short as they can be.
  */
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -168,6 +170,18 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     expect(result.output).toMatch(/gate error: /);
     expect(result.output).toContain(`release ${first} serves; requests waited`);
     expect(load.failures).toEqual([]);
+    expect(await running()).toEqual([serverOf(first)]);
+  });
+
+  it("stops nothing for a candidate that could not start, also where its perplexity has been measured before", async () => {
+    await choose(4736);
+    const folder = (name: string): string => join(project.dir, "models", name);
+    await rename(folder("gemma-3-270m-q4_k_m"), folder("elsewhere"));
+    const { exitCode, output } = await project.up().finally(() => rename(folder("elsewhere"), folder("gemma-3-270m-q4_k_m")));
+    expect(exitCode).not.toBe(0);
+    expect(output).not.toContain("perplexity: rollout");
+    expect(output).toMatch(/benchmark gate error: the build of the candidate's image does not take the model, so nothing was stopped: /);
+    expect(output).toContain(`release ${first} serves; no request had to wait`);
     expect(await running()).toEqual([serverOf(first)]);
   });
 

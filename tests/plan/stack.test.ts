@@ -84,11 +84,23 @@ describe("parseStackConfig", () => {
 
   it("fails on keys in plain text, and takes those that Pulumi withheld", () => {
     const config = parseStackConfig("dev", withAccess({}, [key]));
-    expect(messageOf(() => requireSecretKeys("dev", config, () => false))).toMatch(
+    expect(messageOf(() => requireSecretKeys("dev", config, () => false, undefined))).toMatch(
       /^Pulumi\.dev\.yaml: apiKeys: got plain text \(not shown\), expected secrets; /,
     );
-    requireSecretKeys("dev", config, (asked) => asked === "llm-server:apiKeys");
+    requireSecretKeys("dev", config, (asked) => asked === "llm-server:apiKeys", undefined);
     expect(parseStackConfig("dev", { ...pulumiConfig("dev"), "llm-server:apiKeys": withheldKeys }).apiKeys).toHaveLength(1);
+  });
+
+  it("fails on a key in plain text beside one that is a secret, which makes Pulumi call all of them secret", () => {
+    const config = parseStackConfig("dev", withAccess({}, [key, key]));
+    const file = (...keys: string[]): string => `config:\n  llm-server:apiKeys:\n${keys.map((each) => `    - ${each}\n`).join("")}`;
+    const check = (stackFile: string): void => requireSecretKeys("dev", config, () => true, stackFile);
+    expect(messageOf(() => check(file("secure: v1:abc", key)))).toBe(
+      "Pulumi.dev.yaml: apiKeys.1: got plain text (not shown), expected a secret; make another one, because this one was readable: openssl rand -hex 32 | pulumi config set --secret --path 'llm-server:apiKeys[1]'",
+    );
+    check(file("secure: v1:abc", "secure: v1:def"));
+    check("config:\n  llm-server:apiKeys:\n    secure: v1:abc\n"); // the whole list as one secret
+    check("config:\n  llm-server:profile: dev\n"); // the keys come from another file
   });
 
   it("names missing keys", () => {
@@ -132,6 +144,17 @@ describe("planStack", () => {
     const changed = planDev((config) => ({ ...config, device: { ...config.device, memoryMiB: 4096 } }));
     expect(changed.releaseId).not.toBe(planDev().releaseId);
     expect(changed.perplexity.key).toBe(planDev().perplexity.key);
+  });
+
+  it("measures another image of the same inputs for a new release only, because one that took traffic goes on with the one it has", () => {
+    const plan = planDev();
+    const { releaseId, profile, servers } = plan;
+    const record = { version: 1 as const, profile, servers: [...servers], imageId: "sha256:old", models: "m", perplexityKey: "k" };
+    const config = parseStackConfig("dev", pulumiConfig("dev"));
+    expect(plan.perplexity.measuresNewImage).toBe(true);
+    const planAfter = (id: string) => planStack("dev", config, readProjectFile, [{ ...record, hasAnswers: true, releaseId: id }]);
+    expect(planAfter("0123456789").perplexity.measuresNewImage).toBe(true);
+    expect(planAfter(releaseId).perplexity.measuresNewImage).toBe(false);
   });
 
   it("measures perplexity again with another number of chunks", () => {
