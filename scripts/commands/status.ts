@@ -33,10 +33,16 @@ export function statusCommand(): Command {
     .action(async (stack: string, { json }: { json?: boolean }) => {
       const docker = connectDocker(null);
       await requireStack(docker, stack);
-      const status = await readStatus(docker, stack);
+      const status = await lookTwice(docker, stack);
       process.stdout.write(json === true ? `${JSON.stringify(status, null, 2)}\n` : formatStatus(status));
       if (status.degraded !== null) process.exitCode = 2;
     });
+}
+
+/** A rollout that ends between two looks, at the state and at the host, leaves what looks like trouble; what is trouble is there the second time too. */
+async function lookTwice(docker: Docker, stack: string): Promise<Status> {
+  const first = await readStatus(docker, stack);
+  return first.degraded !== null && first.answer === null ? readStatus(docker, stack) : first;
 }
 
 async function readStatus(docker: Docker, stack: string): Promise<Status> {
