@@ -16,6 +16,7 @@ import { describeCompletion, findTrouble, judgeAnswer, type Asked } from "../../
 import { execText } from "../docker/exec.ts";
 import { connectDocker } from "../docker/host.ts";
 import { memoryNowMiB } from "../gates/memory.ts";
+import { readStackPlan } from "../images/stack-plan.ts";
 import { readDeployed } from "../pulumi.ts";
 import { readLocks, type Lock } from "../rollout/lock.ts";
 import { readAccessOf } from "../rollout/reach-gateway.ts";
@@ -47,6 +48,7 @@ async function lookTwice(docker: Docker, stack: string): Promise<Status> {
 
 async function readStatus(docker: Docker, stack: string): Promise<Status> {
   const { promotion, kept, devices } = await readDeployed(stack);
+  const used = devices.length > 0 ? devices : await plannedDevices(stack);
   const seen = await seeStack(docker, stack);
   const found = await readLocks(docker);
   const own = found.filter(isRolloutOf(stack));
@@ -59,7 +61,7 @@ async function readStatus(docker: Docker, stack: string): Promise<Status> {
   const condition = asked === null ? null : judgeAnswer(stack, asked, Date.now());
   const { lastRollout, peaksMiB } = await readEvidence(docker, stack, promotion?.gates ?? []);
   const context = { active: seen.active, rollout: toRollout(own, locks), kept };
-  const others = found.filter(({ device, record }) => record.stack !== stack && devices.includes(device));
+  const others = found.filter(({ device, record }) => record.stack !== stack && used.includes(device));
   return {
     stack,
     endpoint: promotion?.endpoint ?? null,
@@ -77,6 +79,15 @@ async function readStatus(docker: Docker, stack: string): Promise<Status> {
     busy: condition?.state === "busy" ? condition.why : null,
     degraded: trouble ?? (condition?.state === "degraded" ? condition.why : null),
   };
+}
+
+/** Devices of a stack that has nothing promoted yet, as its configuration says; empty where that can't be read. */
+async function plannedDevices(stack: string): Promise<readonly string[]> {
+  try {
+    return (await readStackPlan(stack)).rollout.devices;
+  } catch {
+    return [];
+  }
 }
 
 /** The rollout that holds the stack's devices. */

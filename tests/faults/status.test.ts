@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keysFile } from "../../plan/access.ts";
@@ -50,6 +51,24 @@ async function expectMended(stack: FaultStack, trouble: RegExp, program: string)
   const after = await stack.cli(["status", name]);
   expect(after.output).toMatch(/^answer {4}in \d+\.\d\d s$/m);
   expect(after).toMatchObject({ exitCode: 0, output: expect.stringContaining("state     ok") as string });
+}
+
+/** What `status` shows of {@link besideRollout}. */
+const otherRollout = /^device {4}cpu: stack other tries release ffffffffff since .*; a rollout of this stack waits for it$/m;
+
+/** Does something while a rollout of another stack holds a device. */
+async function besideRollout<T>(device: string, work: () => Promise<T>): Promise<T> {
+  const client = connectDocker(null);
+  const times = { since: new Date().toISOString(), readyTimeoutSec: 60, drainSec: 1 };
+  const what = { stack: "other", candidate: "ffffffffff", previous: null, strategy: "recreate" } as const;
+  const places = { helperImage: testImage, evidenceVolume: volumeName("other", "evidence") };
+  const record = { version: 1, rollout: "other", owner: await thisProcess(), ...times, ...what, ...places } as const;
+  for (;;) {
+    const lock = await tryLock(client, device, record);
+    if (lock === undefined)
+      await sleep(500); // somebody else's rollout, which ends
+    else return await work().finally(() => removeLock(client, lock));
+  }
 }
 
 function degraded(stack: FaultStack): void {
@@ -179,14 +198,8 @@ function degraded(stack: FaultStack): void {
   });
 
   it("shows a rollout of another stack on its device, which is no trouble of its own", async () => {
-    const client = connectDocker(null);
-    const times = { since: new Date().toISOString(), readyTimeoutSec: 60, drainSec: 1 };
-    const what = { stack: "other", candidate: "ffffffffff", previous: null, strategy: "recreate" } as const;
-    const places = { helperImage: testImage, evidenceVolume: volumeName("other", "evidence") };
-    const lock = await tryLock(client, "cpu", { version: 1, rollout: "other", owner: await thisProcess(), ...times, ...what, ...places });
-    const { exitCode, output } = await stack.cli(["status", name()]);
-    if (lock !== undefined) await removeLock(client, lock);
-    expect(output).toMatch(/^device {4}cpu: stack other tries release ffffffffff since .*; a rollout of this stack waits for it$/m);
+    const { exitCode, output } = await besideRollout("cpu", () => stack.cli(["status", name()]));
+    expect(output).toMatch(otherRollout);
     expect(output).toContain("state     ok");
     expect(exitCode).toBe(0);
   });
@@ -257,8 +270,9 @@ describe.skipIf(set === undefined)("a stack whose first deployment was refused",
     await stack.project.set("gates.perplexity.thresholds.ceiling", "1000000000");
     expect(refused.exitCode).not.toBe(0);
     expect(refused.output.trimEnd().split("\n").at(-1)).toMatch(/No release serves yet\.$/);
-    const { output } = await stack.cli(["status", name]);
+    const { output } = await besideRollout("cpu", () => stack.cli(["status", name]));
     expect(output).toMatch(/^server {4}\S+ {2}candidate that was not promoted, /m);
+    expect(output).toMatch(otherRollout);
     await expectMended(stack, /no release has been promoted yet/, "up");
   });
 });
