@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { execa } from "execa";
 import { z } from "zod";
 import { promotionSchema, type Promotion } from "../plan/promotion.ts";
+import { readReleases } from "../plan/retained.ts";
 import { projectDir, pulumiCommand } from "./paths.ts";
 import { log } from "./program.ts";
 
@@ -48,10 +49,50 @@ function explain(message: string): string {
 
 /** What a stack's `promote` said last, from its state; null before the first promotion. */
 export async function readPromotion(stack: string): Promise<Promotion | null> {
-  const state = stateSchema.parse(JSON.parse(await readPulumi(["stack", "export", "--stack", stack])));
-  const promote = state.deployment.resources.find(({ urn }) => urn.endsWith("command:local:Command::promote"));
+  return readPromoted(findPromote(await readPulumi(["stack", "export", "--stack", stack])));
+}
+
+type Resource = z.infer<typeof stateSchema>["deployment"]["resources"][number];
+
+const findPromote = (state: string): Resource | undefined =>
+  stateSchema.parse(JSON.parse(state)).deployment.resources.find(({ urn }) => urn.endsWith("command:local:Command::promote"));
+
+function readPromoted(promote: Resource | undefined): Promotion | null {
   const line = promote?.outputs?.["stdout"];
   return typeof line === "string" ? promotionSchema.parse(JSON.parse(line)) : null;
+}
+
+/** What a stack's state says of what was deployed. */
+export interface Deployed {
+  /** Null before the first promotion. */
+  readonly promotion: Promotion | null;
+  /** Releases that took traffic and are kept, the serving one first; null: they can't be read without the stack's passphrase. */
+  readonly kept: readonly string[] | null;
+  /** Devices that its rollouts lock; empty before the first promotion. */
+  readonly devices: readonly string[];
+}
+
+const devicesSchema = z.object({ rollout: z.object({ devices: z.array(z.string()) }) });
+
+export async function readDeployed(stack: string): Promise<Deployed> {
+  const [state, kept] = await Promise.all([readPulumi(["stack", "export", "--stack", stack]), readKept(stack)]);
+  const promote = findPromote(state);
+  const environment = z.record(z.string(), z.string()).safeParse(promote?.outputs?.["environment"]).data;
+  return {
+    promotion: readPromoted(promote),
+    kept,
+    devices: devicesSchema.safeParse(JSON.parse(environment?.["PROMOTE_INPUT"] ?? "null")).data?.rollout.devices ?? [],
+  };
+}
+
+/** From the stack's output, which is marked as secret: what `stack export` shows of it is encrypted. */
+async function readKept(stack: string): Promise<string[] | null> {
+  try {
+    const outputs: unknown = JSON.parse(await readPulumi(["stack", "output", "--json", "--show-secrets", "--stack", stack]));
+    return readReleases(z.object({ releases: z.unknown() }).parse(outputs).releases).map(({ releaseId }) => releaseId);
+  } catch {
+    return null;
+  }
 }
 
 /** Provider ids of everything in a stack's state; empty for a stack that nothing was deployed to. @throws {Error} if there is no such stack in this backend */

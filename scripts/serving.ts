@@ -1,18 +1,24 @@
 import type Docker from "dockerode";
-import { gatewayName } from "../plan/names.ts";
-import { describeUntouched } from "../plan/serving.ts";
-import { connectDocker, dockerStatus } from "./docker/host.ts";
+import { describeUntouched, servingRelease, type ServingSeen } from "../plan/serving.ts";
+import { connectDocker } from "./docker/host.ts";
 import { describeError } from "./program.ts";
-import { GatewayControl } from "./rollout/gateway.ts";
+import { readLocks } from "./rollout/lock.ts";
+import { isRolloutOf, seeLock, seeStack } from "./status/see.ts";
 
-/** Release that takes a stack's traffic; null where nothing was deployed or promoted yet, undefined where no engine or no running gateway can be asked. */
-export async function servingRelease(docker: Docker, stack: string): Promise<string | null | undefined> {
+/** What a stack's host says of its traffic; undefined where no engine can be asked. `promoted` is what its state says was promoted last, where that is known. */
+export async function seeServing(docker: Docker, stack: string, promoted?: string | null): Promise<ServingSeen | undefined> {
   try {
-    const { State } = await docker.getContainer(gatewayName(stack)).inspect();
-    return State.Running ? (await new GatewayControl(docker, gatewayName(stack)).state()).active : undefined;
-  } catch (error) {
-    return dockerStatus(error) === 404 ? null : undefined;
+    const [seen, locks] = await Promise.all([seeStack(docker, stack), readLocks(docker, stack)]);
+    const held = await Promise.all(locks.filter(isRolloutOf(stack)).map(seeLock));
+    return { seen, locks: held, promoted: promoted === undefined ? seen.active : promoted };
+  } catch {
+    return undefined;
   }
+}
+
+/** Release that takes a stack's requests now; null where none was promoted yet, undefined where none takes them, or no engine can be asked. */
+export async function readServing(docker: Docker, stack: string): Promise<string | null | undefined> {
+  return servingRelease(stack, await seeServing(docker, stack));
 }
 
 /** Does what comes before a rollout touches anything. @throws {Error} with what serves all the same, unless `signal` stopped it */
@@ -21,6 +27,6 @@ export async function beforeRollout<T>(stack: string, signal: AbortSignal, work:
     return await work();
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new Error(`${describeError(error)}\n${describeUntouched(await servingRelease(connectDocker(null), stack))}`);
+    throw new Error(`${describeError(error)}\n${describeUntouched(await readServing(connectDocker(null), stack))}`);
   }
 }

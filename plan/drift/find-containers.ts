@@ -63,7 +63,8 @@ function withoutServer({ name }: DeclaredContainer, one: Case): string {
     : "requests wait for a server until the gateway's hold is over, and then get 503";
 }
 
-function isLooping({ status, restarts, startedAtMs }: Seen, nowMs: number): boolean {
+/** Whether Docker starts a container again and again. */
+export function isLooping({ status, restarts, startedAtMs }: Pick<Seen, "status" | "restarts" | "startedAtMs">, nowMs: number): boolean {
   return status === "restarting" || (status === "running" && restarts >= loopRestarts && nowMs - startedAtMs < loopSec * 1000);
 }
 

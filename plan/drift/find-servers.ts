@@ -51,7 +51,8 @@ function answer(server: DeclaredContainer, { completion }: ServerSeen, one: Case
   }
 }
 
-const isLoading = (reason: string, startedAtMs: number, nowMs: number): boolean =>
+/** Whether a server that was started at that time may still be left to load its model, going by what it says. */
+export const isLoading = (reason: string, startedAtMs: number, nowMs: number): boolean =>
   /Loading model/i.test(reason) && nowMs - startedAtMs < loadingMs;
 
 const loading = (name: string): Finding =>

@@ -1,87 +1,67 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
-import { rootCertificateFile, type Access } from "../../plan/access.ts";
-import { formatGateResult } from "../../plan/gates/format.ts";
-import type { GateResult } from "../../plan/gates/verdict.ts";
-import { gatewayName, labels, volumeName } from "../../plan/names.ts";
-import { rolloutRecordSchema, type RolloutRecord } from "../../plan/rollout/records.ts";
-import { memoryNeedSchema, type MemoryNeed } from "../../plan/rollout/strategy.ts";
+import { gatewayName, labels } from "../../plan/names.ts";
+import { memoryNeedSchema } from "../../plan/rollout/strategy.ts";
 import type { HostSeen } from "../../plan/rollout/types.ts";
-import { findTrouble } from "../../plan/trouble.ts";
-import { connectDocker, exists } from "../docker/host.ts";
+import {
+  formatStatus,
+  readGpuMemory,
+  roleOf,
+  type LockStatus,
+  type RoleContext,
+  type ServerStatus,
+  type Status,
+} from "../../plan/status.ts";
+import { describeCompletion, findTrouble, judgeAnswer, type Asked } from "../../plan/trouble.ts";
+import { execText } from "../docker/exec.ts";
+import { connectDocker } from "../docker/host.ts";
 import { memoryNowMiB } from "../gates/memory.ts";
-import { VolumeStore } from "../gates/volume-store.ts";
-import { readPromotion } from "../pulumi.ts";
-import { describeLock, readLocks, type Lock } from "../rollout/lock.ts";
-import { livenessOf } from "../rollout/owner.ts";
-import { describeEnd, recoveryDevice } from "../rollout/recover.ts";
+import { readStackPlan } from "../images/stack-plan.ts";
+import { readDeployed } from "../pulumi.ts";
+import { readLocks, type Lock } from "../rollout/lock.ts";
 import { readAccessOf } from "../rollout/reach-gateway.ts";
-import { StackHost } from "../rollout/stack-host.ts";
+import { askStack } from "../status/answer.ts";
+import { readEvidence, type Evidence } from "../status/evidence.ts";
+import { isRolloutOf, seeLock, seeStack } from "../status/see.ts";
 import { requireStack } from "./known-stack.ts";
-
-/** One server's container. */
-interface ServerStatus {
-  readonly name: string;
-  readonly release: string;
-  /** `active`: takes traffic; `candidate`: is tried by a rollout; `retained`: kept for a way back; `leftover`: runs without reason. */
-  readonly role: "active" | "candidate" | "retained" | "leftover";
-  readonly state: string;
-  /** Most that was planned, by device, MiB; null: not planned. */
-  readonly plannedMiB: MemoryNeed | null;
-  /** Memory of the container now, MiB; null while it does not run. */
-  readonly memoryMiB: number | null;
-}
-
-/** Who holds the devices of a stack. */
-interface LockStatus {
-  readonly device: string;
-  readonly holder: string;
-  readonly isAlive: boolean | null;
-}
-
-/** What a stack is and what its host says, side by side. */
-interface Status {
-  readonly stack: string;
-  readonly endpoint: string | null;
-  /** What the gateway asks of its callers; null while there is no gateway. */
-  readonly access: Access | null;
-  /** Release that was promoted last, as the stack's outputs say. */
-  readonly promoted: string | null;
-  /** Release that the gateway routes to, as the host says. */
-  readonly active: string | null;
-  /** Whether requests wait at the moment. */
-  readonly isHeld: boolean;
-  readonly profile: string | null;
-  readonly servers: readonly ServerStatus[];
-  readonly locks: readonly LockStatus[];
-  readonly lastRollout: RolloutRecord | null;
-  readonly verdicts: readonly GateResult[];
-  /** Null: all is as it should be; else what is not, and what to do. */
-  readonly degraded: string | null;
-}
 
 /** `npm run status`: what serves, and what was measured before it was allowed to. */
 export function statusCommand(): Command {
   return new Command("status")
-    .description("what serves on a stack, and the measurements that let it")
+    .description("whether a stack answers, what serves, and the measurements that let it")
     .argument("[stack]", "stack name", "dev")
     .option("--json", "print it as JSON")
     .action(async (stack: string, { json }: { json?: boolean }) => {
-      const status = await readStatus(stack);
-      process.stdout.write(json === true ? `${JSON.stringify(status, null, 2)}\n` : format(status));
+      const docker = connectDocker(null);
+      await requireStack(docker, stack);
+      const status = await lookTwice(docker, stack);
+      process.stdout.write(json === true ? `${JSON.stringify(status, null, 2)}\n` : formatStatus(status));
       if (status.degraded !== null) process.exitCode = 2;
     });
 }
 
-async function readStatus(stack: string): Promise<Status> {
-  const docker = connectDocker(null);
-  await requireStack(docker, stack);
-  const promotion = await readPromotion(stack);
-  const seen = await new StackHost(docker, stack, { readyTimeoutSec: 0, drainSec: 0 }).see();
-  const found = (await readLocks(docker, stack)).filter(({ device }) => device !== recoveryDevice(stack));
-  const locks = await Promise.all(found.map(describe));
-  const candidate = found[0]?.record.candidate ?? null;
+/** A rollout that ends between two looks, at the state and at the host, leaves what looks like trouble; what is trouble is there the second time too. */
+async function lookTwice(docker: Docker, stack: string): Promise<Status> {
+  const first = await readStatus(docker, stack);
+  return first.degraded !== null && first.answer === null ? readStatus(docker, stack) : first;
+}
+
+async function readStatus(docker: Docker, stack: string): Promise<Status> {
+  const { promotion, kept, devices } = await readDeployed(stack);
+  const used = devices.length > 0 ? devices : await plannedDevices(stack);
+  const seen = await seeStack(docker, stack);
+  const found = await readLocks(docker);
+  const own = found.filter(isRolloutOf(stack));
+  const locks = await Promise.all(own.map(seeLock));
   const promoted = promotion?.releaseId ?? null;
+  const trouble = findTrouble(stack, promoted, seen, locks);
+  const asked = trouble === null && own.length === 0 ? await askStack(docker, stack, serversOf(seen)) : null;
+  if (asked !== null && asked.completion.kind !== "answered" && (await readLocks(docker)).some(isRolloutOf(stack)))
+    return readStatus(docker, stack); // a rollout has begun meanwhile
+  const condition = asked === null ? null : judgeAnswer(stack, asked, Date.now());
+  const { lastRollout, peaksMiB } = await readEvidence(docker, stack, promotion?.gates ?? []);
+  const context = { active: seen.active, rollout: toRollout(own, locks), kept };
+  const others = found.filter(({ device, record }) => record.stack !== stack && used.includes(device));
   return {
     stack,
     endpoint: promotion?.endpoint ?? null,
@@ -90,77 +70,69 @@ async function readStatus(stack: string): Promise<Status> {
     active: seen.active,
     isHeld: seen.isHeld,
     profile: promotion?.profile ?? null,
-    servers: await readServers(docker, stack, seen, candidate),
+    answer: asked === null ? null : toAnswer(asked),
+    servers: await readServers(docker, stack, context, peaksMiB),
     locks,
-    lastRollout: await readLastRollout(docker, stack),
+    heldByOthers: await Promise.all(others.map(seeLock)),
+    lastRollout,
     verdicts: promotion?.gates ?? [],
-    degraded: findTrouble(stack, promoted, seen, locks),
+    busy: condition?.state === "busy" ? condition.why : null,
+    degraded: trouble ?? (condition?.state === "degraded" ? condition.why : null),
   };
 }
 
-async function describe(lock: Lock): Promise<LockStatus> {
-  const liveness = await livenessOf(lock.record.owner);
-  return { device: lock.device, holder: describeLock(lock), isAlive: liveness === "unknown" ? null : liveness === "alive" };
+/** Devices of a stack that has nothing promoted yet, as its configuration says; empty where that can't be read. */
+async function plannedDevices(stack: string): Promise<readonly string[]> {
+  try {
+    return (await readStackPlan(stack)).rollout.devices;
+  } catch {
+    return [];
+  }
 }
 
-async function readServers(docker: Docker, stack: string, { active }: HostSeen, candidate: string | null): Promise<ServerStatus[]> {
+/** The rollout that holds the stack's devices. */
+function toRollout([lock]: readonly Lock[], locks: readonly LockStatus[]): RoleContext["rollout"] {
+  if (lock === undefined) return null;
+  const { candidate, previous } = lock.record;
+  return { candidate, previous, isAtWork: locks.some(({ isAlive }) => isAlive !== false) };
+}
+
+const serversOf = ({ releases, active }: HostSeen): string[] => (releases[active ?? ""] ?? []).map(({ name }) => name);
+
+const toAnswer = ({ completion }: Asked): Status["answer"] =>
+  completion.kind === "answered" ? { wallMs: completion.wallMs, problem: null } : { wallMs: null, problem: describeCompletion(completion) };
+
+/** What Docker calls a container whose processes are there, or will be in a moment. */
+const runningStates = ["running", "restarting", "paused"];
+
+async function readServers(docker: Docker, stack: string, context: RoleContext, peaksMiB: Evidence["peaksMiB"]): Promise<ServerStatus[]> {
   const filters = { label: [`${labels.stack}=${stack}`, `${labels.role}=server`] };
   const containers = await docker.listContainers({ all: true, filters });
   return Promise.all(
     containers.map(async ({ Id, Names, Labels, State, Status: state }) => {
+      const name = Names[0]?.slice(1) ?? "";
       const release = Labels[labels.release] ?? "";
       const planned = Labels[labels.memory];
-      const isRunning = State === "running";
-      const role = release === active ? "active" : release === candidate ? "candidate" : isRunning ? "leftover" : "retained";
+      const need = planned === undefined ? null : memoryNeedSchema.parse(JSON.parse(planned));
+      const peak = peaksMiB[name];
       return {
-        name: Names[0]?.slice(1) ?? "",
+        name,
         release,
-        role,
+        role: roleOf(release, runningStates.includes(State), context),
         state,
-        plannedMiB: planned === undefined ? null : memoryNeedSchema.parse(JSON.parse(planned)),
-        memoryMiB: isRunning ? await memoryNowMiB(docker.getContainer(Id)) : null,
-      } as const;
+        plannedMiB: need,
+        measuredMiB: peak === undefined ? null : { host: peak },
+        memoryMiB: State === "running" ? await memoryNowMiB(docker.getContainer(Id)) : null,
+        gpuMemoryMiB: State === "running" && Object.keys(need ?? {}).some(isGpu) ? await gpuMemoryNowMiB(docker.getContainer(Id)) : null,
+      };
     }),
   );
 }
 
-/** How the last rollout ended; null where none was recorded, or the volume or the helper's image is gone. */
-async function readLastRollout(docker: Docker, stack: string): Promise<RolloutRecord | null> {
-  const volume = volumeName(stack, "evidence");
-  const [gateway] = await docker.listContainers({ all: true, filters: { name: [`^/${gatewayName(stack)}$`] } });
-  if (gateway === undefined || !(await exists(docker.getVolume(volume)))) return null;
-  await using store = await VolumeStore.open(docker, volume, gateway.ImageID, `${stack}/status`);
-  const found = await store.latest("rollouts");
-  return found === undefined ? null : rolloutRecordSchema.parse(found.document);
-}
+const isGpu = (device: string): boolean => device.startsWith("gpu-");
 
-function format(status: Status): string {
-  const { stack, profile, endpoint, access, active, isHeld, servers, locks, lastRollout, verdicts, degraded } = status;
-  const lines = [
-    `stack     ${stack}${profile === null ? "" : `, profile ${profile}`}`,
-    `endpoint  ${endpoint ?? "none"}`,
-    ...(access === null ? [] : describeAccess(stack, access)),
-    `release   ${active ?? "none"}${isHeld ? "  (requests wait)" : ""}`,
-    ...servers.map((server) => `server    ${server.name}  ${server.role}, ${server.state}${describeMemory(server)}`),
-    ...locks.map(({ holder, isAlive }) => `lock      ${holder}${isAlive === false ? ", which is gone" : ""}`),
-    ...(lastRollout === null ? [] : [`rollout   ${lastRollout.endedAt}: ${lastRollout.result}; ${describeEnd(lastRollout)}`]),
-    ...(typeof lastRollout?.reason === "string" ? [`          ${lastRollout.reason}`] : []),
-    ...verdicts.flatMap((verdict) => ["", formatGateResult(verdict)]),
-    "",
-    degraded !== null ? `state     degraded: ${degraded}` : locks.length > 0 ? "state     ok, a rollout is at work" : "state     ok",
-  ];
-  return `${lines.join("\n")}\n`;
-}
-
-/** What a caller needs; nothing where that is nothing. */
-function describeAccess(stack: string, { wantsKey, tls }: Access): string[] {
-  const key = wantsKey ? ["an API key (Authorization: Bearer KEY)"] : [];
-  const trust = tls?.mode === "internal" ? [`trust in this CA: docker exec ${gatewayName(stack)} cat ${rootCertificateFile}`] : [];
-  return [...key, ...trust].map((needed) => `          needs ${needed}`);
-}
-
-function describeMemory({ plannedMiB, memoryMiB }: ServerStatus): string {
-  const planned = Object.entries(plannedMiB ?? {}).map(([device, mib]) => `${device} at most ${Math.round(mib)} MiB`);
-  const now = memoryMiB === null ? [] : [`now ${memoryMiB} MiB of the host`];
-  return [...planned, ...now].map((part) => `, ${part}`).join("");
+/** What the GPUs of a running container hold, whoever put it there; null without nvidia-smi. */
+async function gpuMemoryNowMiB(container: Docker.Container): Promise<number | null> {
+  const text = await execText(container, ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]);
+  return text === undefined ? null : readGpuMemory(text);
 }

@@ -1,8 +1,9 @@
 import { Command } from "commander";
+import { describeServing } from "../../plan/serving.ts";
 import { connectDocker } from "../docker/host.ts";
 import { log } from "../program.ts";
-import { ensureStack, runPulumi } from "../pulumi.ts";
-import { servingRelease } from "../serving.ts";
+import { ensureStack, readPromotion, runPulumi } from "../pulumi.ts";
+import { seeServing } from "../serving.ts";
 
 /** `npm run up -- STACK`: `pulumi up` with the project's own Node and tools. */
 export function upCommand(): Command {
@@ -14,13 +15,15 @@ export function upCommand(): Command {
     .action(async (stack: string, options: string[], { yes }: { yes?: boolean }) => {
       await ensureStack(stack);
       process.exitCode = await runPulumi(["up", "--stack", stack, ...(yes === true ? ["--yes", "--skip-preview"] : []), ...options]);
-      if (process.exitCode !== 0) log(`up: not done; why stands above, under Diagnostics. ${await describeServing(stack)}`);
+      if (process.exitCode !== 0) log(`up: not done; why stands above, under Diagnostics. ${await readLastLine(stack)}`);
     });
 }
 
 /** The last line on the screen: outputs, which Pulumi prints below what failed, are those of the release before. */
-async function describeServing(stack: string): Promise<string> {
-  const release = await servingRelease(connectDocker(null), stack);
-  if (release === undefined) return `What serves could not be asked: npm run status -- ${stack}`;
-  return release === null ? "No release serves yet." : `Release ${release} takes the traffic: npm run status -- ${stack}`;
+async function readLastLine(stack: string): Promise<string> {
+  const promoted = await readPromotion(stack).then(
+    (promotion) => promotion?.releaseId ?? null,
+    () => undefined, // a damaged state is why nothing was deployed; what serves is on the host
+  );
+  return describeServing(stack, await seeServing(connectDocker(null), stack, promoted));
 }

@@ -8,11 +8,12 @@ import { exists } from "../docker/host.ts";
 import { serverUrl } from "../gates/candidate.ts";
 import { describeServer } from "../gates/chat-client.ts";
 import { listStacks, readPulumi } from "../pulumi.ts";
+import { describeWaitMs } from "./completion.ts";
 import { inspectDeclared, listLabelled } from "./containers.ts";
 import { lookAtFiles, type FilesSeen } from "./files.ts";
 import { askGateway } from "./gateway.ts";
 import { openEvidence, readMemory, type Memory } from "./record.ts";
-import { askServer, describeWaitMs } from "./server.ts";
+import { askServer } from "./server.ts";
 import { probeSpeed } from "./speed.ts";
 
 /** How a host is looked at. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { describeBuildFailure } from "../../plan/images/build-failure.ts";
 import { connectDocker } from "../docker/host.ts";
 import { log, runProgram } from "../program.ts";
-import { servingRelease } from "../serving.ts";
+import { readServing } from "../serving.ts";
 import { buildImage, findDockerClient, ImageBuildError } from "./docker-build.ts";
 
 /** Input of this program, from the environment variable `BUILD_INPUT`. */
@@ -47,6 +47,6 @@ await runProgram(async (signal) => {
     return { imageId: await buildImage({ dockerfile, context, platform, args }, occasionally(log), signal) };
   } catch (error) {
     if (!(error instanceof ImageBuildError)) throw error;
-    throw new Error(describeBuildFailure(tag, error.failure, await servingRelease(connectDocker(null), stack)));
+    throw new Error(describeBuildFailure(tag, error.failure, await readServing(connectDocker(null), stack)));
   }
 });

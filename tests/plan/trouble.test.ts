@@ -1,7 +1,7 @@
 /** What `status` says of every state of a host. That each command mends what it is named for is shown in tests/faults/status.test.ts. */
 import { describe, expect, it } from "vitest";
 import type { HostSeen } from "../../plan/rollout/types.ts";
-import { findTrouble, type HeldLock } from "../../plan/trouble.ts";
+import { findTrouble, judgeAnswer, type Asked, type AskedServer, type HeldLock } from "../../plan/trouble.ts";
 
 const server = { name: "server-a", isRunning: true, restart: "unless-stopped" };
 const healthy: HostSeen = { gateway: "running", active: "a", isHeld: false, releases: { a: [server] } };
@@ -62,5 +62,95 @@ describe("a stack", () => {
     ],
   ])("%s is degraded", (_state, change, promoted, locks, trouble) => {
     expect(findTrouble("s", promoted, { ...healthy, ...change }, locks)).toBe(trouble);
+  });
+});
+
+describe("a stack whose containers all run", () => {
+  const nowMs = 3_600_000;
+  const runs = { status: "running", exitCode: 0, restarts: 0, startedAtMs: nowMs - 600_000 };
+  const asked: AskedServer = { name: "server-a", seen: runs, lastLine: "", health: "" };
+  const answered = { kind: "answered", text: "yes", tokens: [], wallMs: 120 } as const;
+  const late = { kind: "late", afterMs: 10_000, isWorking: false } as const;
+  const silent: Asked = { completion: late, servers: [{ ...asked, lastLine: "all slots are idle", health: '{"status":"ok"}' }] };
+  const loading = '{"error":{"message":"Loading model","type":"unavailable_error","code":503}}';
+  const mend = "run: npm run drift -- --stack s --redeploy";
+
+  it.each<[string, Asked]>([
+    ["that answers", { completion: answered, servers: [asked] }],
+    ["whose server ended once and came back", { completion: answered, servers: [{ ...asked, seen: { ...runs, restarts: 1 } }] }],
+    ["whose server ended often, but not lately", { completion: answered, servers: [{ ...asked, seen: { ...runs, restarts: 5 } }] }],
+  ])("%s is ok", (_state, seen) => {
+    expect(judgeAnswer("s", seen, nowMs)).toEqual({ state: "ok" });
+  });
+
+  it.each<[string, Asked, string]>([
+    [
+      "whose server works on other requests",
+      { ...silent, completion: { ...late, isWorking: true } },
+      "no answer: none within 10 s, but it worked on other requests all the time; look when it has less to do",
+    ],
+    [
+      "whose server loads its model",
+      { ...silent, servers: [{ ...asked, seen: { ...runs, startedAtMs: nowMs - 30_000 }, health: loading }] },
+      "server-a loads its model, and requests wait; look again in some minutes",
+    ],
+  ])("%s is busy", (_state, seen, why) => {
+    expect(judgeAnswer("s", seen, nowMs)).toEqual({ state: "busy", why });
+  });
+
+  it.each<[string, Asked, string]>([
+    [
+      "whose server ends again and again",
+      {
+        completion: late,
+        servers: [{ ...asked, seen: { ...runs, status: "restarting", exitCode: 1, restarts: 6 }, lastLine: "error loading model" }],
+      },
+      `server-a ends again and again (exit code 1, started again 6 times, its log ends: error loading model); ${mend}`,
+    ],
+    [
+      "whose server ends again and again, seen while it runs and says that it loads",
+      { completion: late, servers: [{ ...asked, seen: { ...runs, restarts: 3, startedAtMs: nowMs - 2_000 }, health: loading }] },
+      `server-a ends again and again (started again 3 times); ${mend}`,
+    ],
+    [
+      "one of whose servers ends again and again while the other answers",
+      {
+        completion: answered,
+        servers: [asked, { ...asked, name: "server-a-2", seen: { ...runs, status: "restarting", exitCode: 139, restarts: 1 } }],
+      },
+      `server-a-2 ends again and again (exit code 139, started again once); ${mend}`,
+    ],
+    [
+      "whose server is paused",
+      { completion: late, servers: [{ ...asked, seen: { ...runs, status: "paused" } }] },
+      `server-a is paused; ${mend}`,
+    ],
+    [
+      "whose server hangs behind a fine health check",
+      silent,
+      `no answer through the gateway: none within 10 s, and no other request went on meanwhile; ${mend}`,
+    ],
+    [
+      "whose server loads its model for ever",
+      { ...silent, servers: [{ ...asked, seen: { ...runs, startedAtMs: nowMs - 1_000_000 }, health: loading }] },
+      `no answer through the gateway: none within 10 s, and no other request went on meanwhile; ${mend}`,
+    ],
+    [
+      "that answers what is no completion, in several lines",
+      { ...silent, completion: { kind: "failed", reason: "not a chat completion: <html>\n  <b>hello</b>\n" } },
+      `no answer through the gateway: not a chat completion: <html> <b>hello</b>; ${mend}`,
+    ],
+    [
+      "whose gateway has lost its keys",
+      { ...silent, completion: { kind: "failed", reason: 'status 401: {"error":{}}' } },
+      "the gateway has lost its API keys and refuses everybody; run: npm run up -- s -- --replace '**gateway-access'",
+    ],
+    [
+      "whose server is gone since it was seen",
+      { completion: late, servers: [{ ...asked, seen: null }] },
+      `no answer through the gateway: none within 10 s, and no other request went on meanwhile; ${mend}`,
+    ],
+  ])("%s is degraded", (_state, seen, why) => {
+    expect(judgeAnswer("s", seen, nowMs)).toEqual({ state: "degraded", why });
   });
 });
