@@ -13,8 +13,8 @@ import { openingVariables } from "../../plan/policy/opening-flags.ts";
 import { pidsLimit, serverPidsLimit } from "../../plan/server-container.ts";
 import { execIn } from "../../scripts/docker/exec.ts";
 import { projectDir } from "../../scripts/paths.ts";
-import { hostileBytes, hostileRequest } from "../fuzz/requests.ts";
-import { beginLargeRequests, sendBytes, sendLargeRequest, sendRequest } from "../fuzz/send.ts";
+import { hiddenTargets, hostileBytes, hostileRequest } from "../fuzz/requests.ts";
+import { beginLargeRequests, getTarget, sendBytes, sendLargeRequest, sendRequest } from "../fuzz/send.ts";
 import { chat } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
@@ -162,6 +162,11 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     expect((await fetch(`${project.endpoint}${path}`, init)).status).toBe(status);
   });
 
+  it.each(["slots", "metrics", "lora-adapters"])("keeps /%s to itself, however its path is written", async (name) => {
+    const statuses = await Promise.all(hiddenTargets(name).map(async (target) => [target, await getTarget(project.port, target)] as const));
+    expect(statuses.filter(([, status]) => ![400, 404].includes(status))).toEqual([]);
+  });
+
   describe("under hostile requests", () => {
     const state = async (container: Docker.Container) => {
       const { State, RestartCount } = await container.inspect();
@@ -173,7 +178,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
       const statuses = new Map<number | "cut", number>();
       await fc.assert(
         fc.asyncProperty(hostileRequest, async (hostile) => {
-          const status = await sendRequest(project.port, hostile);
+          const { status } = await sendRequest(project.port, hostile);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
           expect([502, 503], "no release took it: the server is gone").not.toContain(status);
         }),
