@@ -1,10 +1,22 @@
 /** The gateway's pointer as text and as files; that Caddy follows it is shown in tests/integration. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { heldFile, holdScript, planGateway, refusingHost, stateDir, switchScript } from "../../plan/gateway.ts";
+import { projectDir } from "../../scripts/paths.ts";
 
 describe("planGateway", () => {
   const image = { base: "debian:forky", platform: "linux/amd64" };
@@ -112,5 +124,29 @@ describe("the gateway's scripts", () => {
     sh(switchScript("first", ["a", "b"]));
     expect([active(), existsSync(held)]).toEqual(["first", false]);
     expect(slots()).toEqual(["a", "b", "a"]);
+  });
+});
+
+/** What the container runs at its start, on a folder that stands for its volume and with a Caddy that does nothing. */
+describe("the gateway's start", () => {
+  const dir = mkdtempSync(join(tmpdir(), "llm-server-gateway-start-"));
+  const script = readFileSync(join(projectDir, "docker", "gateway", "start.sh"), "utf8").replaceAll(stateDir, dir);
+  beforeEach(() => {
+    mkdirSync(join(dir, "access"), { recursive: true });
+    for (const file of ["keys", "certificate.pem"]) writeFileSync(join(dir, "access", file), "secret");
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it.each([
+    [{}, []],
+    [{ GATEWAY_TLS: "internal" }, []],
+    [{ GATEWAY_TLS: "files" }, ["certificate.pem"]],
+    [{ GATEWAY_ACCESS: "key" }, ["keys"]],
+    [{ GATEWAY_ACCESS: "key", GATEWAY_TLS: "files" }, ["certificate.pem", "keys"]],
+  ])("with %j keeps of keys and certificate what it uses: %j", (env, kept) => {
+    execFileSync("sh", ["-c", `caddy() { :; }\n${script.replace("exec caddy", "caddy")}`], {
+      env: { ...process.env, ...env, GATEWAY_SLOTS: "1" },
+    });
+    expect(readdirSync(join(dir, "access"))).toEqual(kept);
   });
 });
