@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /**
- * Who gets past the gateway, and how: API keys and TLS. The gateway's environment says what it wants (`GATEWAY_ACCESS`, `GATEWAY_TLS`), so that whoever
- * looks at the container knows how to reach it; the keys and a given certificate lie in its volume, so that they change without another container.
+ * Who gets past the gateway, and how: API keys, TLS, and whose web pages. The gateway's environment says what it wants (`GATEWAY_ACCESS`, `GATEWAY_TLS`), so that
+ * whoever looks at the container knows how to reach it; the keys and a given certificate lie in its volume, so that they change without another container.
  * @see docker/gateway/Caddyfile
  */
 
@@ -42,6 +42,22 @@ export const tlsSchema = z.discriminatedUnion(
 );
 export type TlsConfig = z.infer<typeof tlsSchema>;
 
+/**
+ * An address as a browser names it that has a page from there: `Origin`. Browsers write it in lower case, without a path, and without the scheme's own port; other
+ * schemes than http and https are those of programs with pages of their own (`app://`, `chrome-extension://`).
+ */
+export const originSchema = z.string().refine(isOrigin, {
+  error: "an origin as browsers write it: lower case, no path, no port where it is the scheme's own, e.g. https://chat.example.org",
+});
+
+function isOrigin(text: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d+)?$/.test(text)) return false;
+  return !/^https?:/.test(text) || URL.parse(text)?.origin === text;
+}
+
+/** Host of a web page's origin; none for other programs' pages, whose host is no name that anybody looks up. */
+const hostOf = (origin: string): string[] => (/^https?:/.test(origin) ? [new URL(origin).hostname.replace(/^\[|\]$/g, "")] : []);
+
 /** Shortest API key: what 128 bits take in hexadecimal digits. Nothing slows a caller that guesses. */
 export const shortestKey = 32;
 
@@ -72,12 +88,23 @@ export function planAccess(wantsKey: boolean, tls: TlsConfig | undefined): Acces
   return { wantsKey, tls: tls === undefined || name === undefined ? null : { mode: tls.mode, name } };
 }
 
+/** Where callers say that a gateway is, and from where pages may ask one that wants no key. */
+export interface Callers {
+  /** Names and address of the certificate; empty without TLS. */
+  readonly names: readonly string[];
+  /** Origins beside this host's own. */
+  readonly origins: readonly string[];
+}
+
 /** Environment of a gateway's container, `KEY=value` each; empty for an open one. `port` is where Caddy listens. */
-export function accessEnvironment({ wantsKey, tls }: Access, names: readonly string[], port: number): string[] {
+export function accessEnvironment({ wantsKey, tls }: Access, { names, origins }: Callers, port: number): string[] {
   const issued = tls?.mode === "internal" ? names : []; // a given certificate says itself whose it is
   const sites = ["", ...issued.map(bracketed)].map((host) => `https://${host}:${port}`);
+  const hosts = [...names, ...origins.flatMap(hostOf)].filter((host) => !isAddress(host)); // addresses are taken as they are
   return [
     ...(wantsKey ? ["GATEWAY_ACCESS=key"] : []),
+    ...(wantsKey || hosts.length === 0 ? [] : [`GATEWAY_HOSTS=${[...new Set(hosts)].join(" ")}`]),
+    ...(wantsKey || origins.length === 0 ? [] : [`GATEWAY_ORIGINS=${origins.join(" ")}`]),
     ...(tls === null ? [] : [`GATEWAY_NAME=${tls.name}`, `GATEWAY_SITES=${sites.join(", ")}`, `GATEWAY_TLS=${tls.mode}`]),
   ];
 }

@@ -35,6 +35,8 @@ export interface GatewaySettings {
   readonly replicas: number;
   /** Whether requests need an API key. */
   readonly wantsKey: boolean;
+  /** Web pages that may use it without a key, beside this host's own; none where it wants one. */
+  readonly origins: readonly string[];
   readonly tls?: TlsConfig | undefined;
 }
 
@@ -104,7 +106,7 @@ function planSecrets(stack: string, { wantsKey, tls }: GatewaySettings, sha256: 
 }
 
 /** Environment of the gateway's container, in `KEY=value` form. */
-function gatewayEnvironment({ holdSec, maxRequestMiB, replicas, wantsKey, tls }: GatewaySettings): string[] {
+function gatewayEnvironment({ holdSec, maxRequestMiB, replicas, wantsKey, origins, tls }: GatewaySettings): string[] {
   const slots = Array.from({ length: replicas }, (_, slot) => `{file.${activeLink}/${slot}}:${serverPort}`);
   return [
     `GATEWAY_HOLD_SEC=${holdSec}`,
@@ -112,7 +114,7 @@ function gatewayEnvironment({ holdSec, maxRequestMiB, replicas, wantsKey, tls }:
     `GATEWAY_RETRY_AFTER_SEC=${retryAfterSec}`,
     `GATEWAY_SLOTS=${replicas}`,
     `GATEWAY_UPSTREAMS=${slots.join(" ")}`,
-    ...accessEnvironment(planAccess(wantsKey, tls), tls?.names ?? [], gatewayPort),
+    ...accessEnvironment(planAccess(wantsKey, tls), { names: tls?.names ?? [], origins }, gatewayPort),
   ];
 }
 

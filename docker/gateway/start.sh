@@ -12,8 +12,9 @@ if [ -e $hosts/0 ]; then
   cp $hosts/* /state/active/
 fi
 rm -f /state/held
-# Keys of a gateway that wants none any more.
+# Keys of a gateway that wants none any more, and a certificate, with its private key, that it was given for another mode of TLS.
 [ "$GATEWAY_ACCESS" = key ] || rm -f /state/access/keys
+[ "$GATEWAY_TLS" = files ] || rm -f /state/access/certificate.pem
 # A given certificate comes after the container (scripts/access.ts).
 while [ "$GATEWAY_TLS" = files ] && [ ! -e /state/access/certificate.pem ]; do sleep 0.2; done
 # Requests wait for the only server there is; of several, one that fails is asked again after this time.

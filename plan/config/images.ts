@@ -8,6 +8,13 @@ const source = z
     repo: z
       .string()
       .regex(/^(https|http|git|file):\/\/\S+$/, "a git URL (https, http, git or file)")
+      .refine((url) => !url.includes("@"), {
+        error: "a git URL without credentials: it is kept in images, labels and the state",
+        params: {
+          got: "one with credentials (not shown)",
+          fix: "remove what stands before @, and make another one, because this was readable",
+        },
+      })
       .describe("Repository that the ref is fetched from"),
     ref: z
       .string()

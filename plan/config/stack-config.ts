@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { apiKeySchema, mayPublish, planAccess, shortestKey, tlsSchema } from "../access.ts";
+import { apiKeySchema, mayPublish, originSchema, planAccess, shortestKey, tlsSchema } from "../access.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "../gates/thresholds.ts";
 import { strategySettingSchema } from "../rollout/strategy.ts";
 import { ConfigError, parseWith, type ConfigIssue } from "./errors.ts";
@@ -23,6 +23,8 @@ const gatewaySchema = z.strictObject({
   maxRequestMiB: z.number().int().min(1).max(1024).default(32),
   /** Seconds that requests still running on the old release have to finish after a switch. */
   drainSec: seconds(3600).default(60),
+  /** Where web pages may come from that use a stack without API keys, and what a proxy before it is called; pages of this host's own may. */
+  origins: z.array(originSchema).default([]),
   /** `@default` plain HTTP. */
   tls: tlsSchema.optional(),
 });
@@ -133,6 +135,11 @@ export const stackConfigSchema = z
       message: "127.0.0.1 or ::1 without API key and TLS: others than this host's users reach it",
       params: { fix: `set ${missing.join("; and ")}` },
     });
+  }, whenAccessIsParsed)
+  .superRefine(({ gateway, apiKeys }, context) => {
+    if (apiKeys === undefined || gateway.origins.length === 0) return;
+    const message = "no origins with llm-server:apiKeys: a page needs a key then, wherever it comes from";
+    context.addIssue({ code: "custom", path: ["gateway", "origins"], message, params: { fix: "remove them" } });
   }, whenAccessIsParsed);
 export type StackConfig = z.infer<typeof stackConfigSchema>;
 

@@ -4,14 +4,16 @@
  */
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
-import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { execa } from "execa";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gatewayName, serverName } from "../../plan/names.ts";
 import { exchange, type Answer } from "../../scripts/gates/chat-client.ts";
+import { hostileRequest } from "../fuzz/requests.ts";
+import { sendRequest, type HostileAnswer } from "../fuzz/send.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
 import { StackProject } from "../support/stack-project.ts";
@@ -59,16 +61,10 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
       body,
       AbortSignal.timeout(60_000),
     );
-  /** Status of a request without a key whose path is sent as it is written. */
-  const getRaw = (path: string): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port: project.port, path, ca: root, servername: "llm.test", agent: false };
-      const sent = request(options, (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
-      });
-      sent.on("error", reject).end();
-    });
+  /** Answer to a request without a key, its path sent as it is written. */
+  const askKeyless = (method: string, path: string, headers: Record<string, string> = {}, bytes = 0): Promise<HostileAnswer> =>
+    sendRequest(project.port, { method, path, headers, body: Buffer.alloc(bytes, "a") }, { ca: root, servername: "llm.test" });
+  const preflight = { origin: "https://chat.example", "access-control-request-method": "GET" };
   const expectUp = async (...args: string[]): Promise<string> => {
     const { exitCode, output } = await project.up(...args);
     expect(output.split("\n").slice(-40).join("\n")).not.toContain("error:");
@@ -138,8 +134,44 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
       });
     }
     for (const path of ["/props", "/-/metrics", "/v1/models", "/v1/../health", "//health", "/health?v1", "/HEALTH"])
-      expect({ path, status: await getRaw(path) }).toEqual({ path, status: 401 });
-    for (const path of ["/health", "/-/health"]) expect({ path, status: await getRaw(path) }).toEqual({ path, status: 200 });
+      expect({ path, status: (await askKeyless("GET", path)).status }).toEqual({ path, status: 401 });
+    for (const path of ["/health", "/-/health"])
+      expect({ path, status: (await askKeyless("GET", path)).status }).toEqual({ path, status: 200 });
+  });
+
+  it("takes no body from who has no key, not where it asks for none either", async () => {
+    const big = 2 ** 20;
+    const refused: [string, string, Record<string, string>, number][] = [
+      ["POST", "/health", {}, big],
+      ["POST", "/health", {}, 0],
+      ["GET", "/health", {}, big],
+      ["OPTIONS", "/v1/chat/completions", preflight, big],
+      ["OPTIONS", "/v1/chat/completions", {}, 0],
+      ["OPTIONS", "/-/metrics", {}, 0],
+    ];
+    for (const [method, path, headers, bytes] of refused) {
+      const { status, headers: answered } = await askKeyless(method, path, headers, bytes);
+      expect({ method, path, bytes, status }).toEqual({ method, path, bytes, status: 401 });
+      expect(answered["x-llm-server-upstream"]).toBeUndefined();
+    }
+    const chunked = await askKeyless("GET", "/health", { "transfer-encoding": "chunked" }, big);
+    expect([413, "cut"]).toContain(chunked.status);
+    expect((await askKeyless("HEAD", "/health")).status).toBe(200);
+  });
+
+  it("lets a browser ask what a page may send, which shows nothing", async () => {
+    const { status, headers, text } = await askKeyless("OPTIONS", "/-/metrics", preflight);
+    expect({ status, text, origin: headers["access-control-allow-origin"] }).toEqual({ status: 200, text: "", origin: preflight.origin });
+  });
+
+  it("lets no hostile request in without a key", async () => {
+    await fc.assert(
+      fc.asyncProperty(hostileRequest, async (hostile) => {
+        const { status } = await sendRequest(project.port, hostile, { ca: root, servername: "llm.test" });
+        expect(status).toBe(401);
+      }),
+      { seed: 20_261_128, numRuns: 200, endOnFailure: true },
+    );
   });
 
   it("is trusted by a client that has the root certificate, under each of its names, and by no other", async () => {

@@ -13,8 +13,8 @@ import { openingVariables } from "../../plan/policy/opening-flags.ts";
 import { pidsLimit, serverPidsLimit } from "../../plan/server-container.ts";
 import { execIn } from "../../scripts/docker/exec.ts";
 import { projectDir } from "../../scripts/paths.ts";
-import { hostileBytes, hostileRequest } from "../fuzz/requests.ts";
-import { beginLargeRequests, sendBytes, sendLargeRequest, sendRequest } from "../fuzz/send.ts";
+import { hiddenTargets, hostileBytes, hostileRequest } from "../fuzz/requests.ts";
+import { beginLargeRequests, getTarget, sendBytes, sendLargeRequest, sendRequest } from "../fuzz/send.ts";
 import { chat } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
@@ -25,6 +25,8 @@ const sets = await providerSets();
 const set = sets.find(({ name }) => name === "official") ?? sets[0];
 const docker = new Docker();
 const mib = 2 ** 20;
+/** Where pages come from that the stack lists beside this host's own. */
+const pages = "https://chat.example:8443";
 
 describe.skipIf(set === undefined)("a deployed stack", () => {
   let project: StackProject;
@@ -35,6 +37,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     await buildTestImage();
     await prepareModels(testImage);
     project = await StackProject.create(set as ProviderSet, { fast: true });
+    await project.changeConfig(({ gateway, ...config }) => ({ ...config, gateway: { ...(gateway as object), origins: [pages] } }));
     const pack = set?.name === "official" ? ["--policy-pack", `${projectDir}policy`] : [];
     const run = await project.up(...pack);
     if (run.exitCode !== 0) throw new Error(run.output);
@@ -162,6 +165,45 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     expect((await fetch(`${project.endpoint}${path}`, init)).status).toBe(status);
   });
 
+  it.each(["slots", "metrics", "lora-adapters"])("keeps /%s to itself, however its path is written", async (name) => {
+    const statuses = await Promise.all(hiddenTargets(name).map(async (target) => [target, await getTarget(project.port, target)] as const));
+    expect(statuses.filter(([, status]) => ![400, 404].includes(status))).toEqual([]);
+  });
+
+  it.each([
+    ["no page", {}, 200, undefined],
+    ["a page of this host", { origin: "http://localhost:3000" }, 200, undefined],
+    ["a page of this host, by its address", { origin: "https://[::1]" }, 200, undefined],
+    ["a page of the stack's own", { host: "llm.localhost:8080", origin: "http://llm.localhost:8080" }, 200, undefined],
+    ["a page that the stack lists", { origin: pages }, 200, undefined],
+    ["the name of a proxy that the stack lists", { host: "chat.example", origin: "https://chat.example" }, 200, undefined],
+    ["an address of IPv6", { host: "[::1]:8080" }, 200, undefined],
+    ["a page that somebody opened", { origin: "https://evil.example" }, 403, "origin_not_allowed"],
+    ["a page that names no origin", { origin: "null" }, 403, "origin_not_allowed"],
+    ["a page whose name begins like this host's", { origin: "https://localhost.evil.example" }, 403, "origin_not_allowed"],
+    ["a page whose name ends like a listed one's", { origin: "https://evilchat.example:8443" }, 403, "origin_not_allowed"],
+    ["a name that was pointed here", { host: "evil.example", origin: "http://evil.example" }, 403, "host_not_allowed"],
+    ["a name that looks like an address", { host: "127.0.0.1.evil.example" }, 403, "host_not_allowed"],
+  ])("answers %s, %j, with %i", async (_what, headers: Record<string, string>, status, code) => {
+    const body = new TextEncoder().encode(JSON.stringify({ prompt: "hi", n_predict: 1 }));
+    const simple = { "content-type": "text/plain", ...headers }; // what a browser sends without asking first
+    const answer = await sendRequest(project.port, { method: "POST", path: "/completion", headers: simple, body });
+    expect(answer.status).toBe(status);
+    const origin = code === undefined ? headers["origin"] : undefined; // the server's own words for pages, and none for those that may not
+    expect(answer.headers["access-control-allow-origin"]).toBe(origin);
+    if (code !== undefined) expect(JSON.parse(answer.text)).toMatchObject({ error: { type: "invalid_request_error", param: null, code } });
+  });
+
+  it("answers what a browser asks before it sends a page's request as the server does, and not for other pages", async () => {
+    const preflight = (origin: string) => {
+      const headers = { origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type" };
+      return sendRequest(project.port, { method: "OPTIONS", path: "/v1/chat/completions", headers, body: new Uint8Array() });
+    };
+    expect(await preflight(pages)).toMatchObject({ status: 200, headers: { "access-control-allow-origin": pages } });
+    const refused = await preflight("https://evil.example");
+    expect([refused.status, refused.headers["access-control-allow-origin"]]).toEqual([403, undefined]);
+  });
+
   describe("under hostile requests", () => {
     const state = async (container: Docker.Container) => {
       const { State, RestartCount } = await container.inspect();
@@ -173,7 +215,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
       const statuses = new Map<number | "cut", number>();
       await fc.assert(
         fc.asyncProperty(hostileRequest, async (hostile) => {
-          const status = await sendRequest(project.port, hostile);
+          const { status } = await sendRequest(project.port, hostile);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
           expect([502, 503], "no release took it: the server is gone").not.toContain(status);
         }),

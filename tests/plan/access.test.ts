@@ -10,6 +10,7 @@ import {
   apiKeySchema,
   isLoopback,
   keysFile,
+  originSchema,
   planAccess,
   putSecretScript,
   readAccess,
@@ -24,12 +25,29 @@ describe("readAccess", () => {
     [true, { mode: "internal" as const, names: ["a.example", "2001:db8::7"] }],
   ])("reads what a gateway with keys: %j and TLS: %j was given", (wantsKey, tls) => {
     const access = planAccess(wantsKey, tls);
-    const variables = new Map(accessEnvironment(access, tls?.names ?? [], 8000).map((entry) => entry.split("=", 2) as [string, string]));
+    const variables = new Map(
+      accessEnvironment(access, { names: tls?.names ?? [], origins: [] }, 8000).map((entry) => entry.split("=", 2) as [string, string]),
+    );
     expect(readAccess((name) => variables.get(name))).toEqual(access);
   });
 
   it("gives an open gateway no variable, so that its container stays as it is", () => {
-    expect(accessEnvironment(planAccess(false, undefined), [], 8000)).toEqual([]);
+    expect(accessEnvironment(planAccess(false, undefined), { names: [], origins: [] }, 8000)).toEqual([]);
+  });
+});
+
+describe("accessEnvironment", () => {
+  const callers = { names: ["a.example", "192.0.2.7"], origins: ["https://a.example:8443", "http://[::1]:9", "app://b.example"] };
+
+  it("lists whose pages may ask, and the names: those of the certificate and of these pages, but for addresses", () => {
+    expect(accessEnvironment(planAccess(false, undefined), callers, 8000)).toEqual([
+      "GATEWAY_HOSTS=a.example",
+      "GATEWAY_ORIGINS=https://a.example:8443 http://[::1]:9 app://b.example",
+    ]);
+  });
+
+  it("lists neither with a key", () => {
+    expect(accessEnvironment(planAccess(true, undefined), callers, 8000)).toEqual(["GATEWAY_ACCESS=key"]);
   });
 });
 
@@ -56,6 +74,27 @@ describe("the schemas", () => {
       expect(apiKeySchema.safeParse(key).success).toBe(false);
     },
   );
+
+  it.each(["https://a.example", "http://localhost:3000", "http://192.0.2.7:8080", "http://[2001:db8::7]", "app://obsidian.md"])(
+    "take the origin %s",
+    (origin) => {
+      expect(originSchema.safeParse(origin).success).toBe(true);
+    },
+  );
+
+  it.each([
+    ...[
+      "a.example",
+      "https://A.example",
+      "https://a.example/",
+      "https://a.example:443",
+      "https://u:p@a.example",
+      "https://a.example https://b",
+    ],
+    ...["null", "*", "https://*.example", "https://", 'https://a"b', "app://a/b", 'app://a"', "app://a b", "https://a.example:99999"],
+  ])("refuse the origin %j", (origin) => {
+    expect(originSchema.safeParse(origin).success).toBe(false);
+  });
 
   it.each([["a.example", "A.example"], ["192.0.2.7", "192.0.2.8"], ["a b"], ["a,b"], ["*.example"], ["a.example {"], [""], []])(
     "refuse the names %j %j",

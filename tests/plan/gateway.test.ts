@@ -1,20 +1,29 @@
 /** The gateway's pointer as text and as files; that Caddy follows it is shown in tests/integration. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { heldFile, holdScript, planGateway, refusingHost, stateDir, switchScript } from "../../plan/gateway.ts";
+import { projectDir } from "../../scripts/paths.ts";
 
 describe("planGateway", () => {
   const image = { base: "debian:forky", platform: "linux/amd64" };
+  const settings = { bind: "127.0.0.1", port: 8080, holdSec: 60, maxRequestMiB: 32, replicas: 1, wantsKey: false, origins: [] };
 
   it("gives each replica a slot of its own", () => {
-    const { envs } = planGateway(
-      "dev",
-      { bind: "127.0.0.1", port: 8080, holdSec: 60, maxRequestMiB: 32, replicas: 2, wantsKey: false },
-      image,
-    );
+    const { envs } = planGateway("dev", { ...settings, replicas: 2 }, image);
     expect(envs).toEqual([
       "GATEWAY_HOLD_SEC=60",
       "GATEWAY_MAX_REQUEST_BYTES=33554432",
@@ -26,11 +35,7 @@ describe("planGateway", () => {
 
   it("asks for a key and issues certificates for its names by its own CA, an address first where callers name none", () => {
     const tls = { mode: "internal" as const, names: ["llm.example.org", "192.0.2.7"] };
-    const plan = planGateway(
-      "dev",
-      { bind: "0.0.0.0", port: 8443, holdSec: 60, maxRequestMiB: 32, replicas: 1, wantsKey: true, tls },
-      image,
-    );
+    const plan = planGateway("dev", { ...settings, bind: "0.0.0.0", port: 8443, wantsKey: true, tls }, image);
     expect(plan.envs.slice(5)).toEqual([
       "GATEWAY_ACCESS=key",
       "GATEWAY_NAME=192.0.2.7",
@@ -44,20 +49,18 @@ describe("planGateway", () => {
   it("is brought a certificate of yours, again when its file changes", () => {
     const files = { certificate: "/etc/llm/chain.pem", key: "/etc/llm/key.pem" };
     const tls = { mode: "files" as const, names: ["llm.example.org"], ...files };
-    const { envs, access } = planGateway(
-      "dev",
-      { bind: "::1", port: 8443, holdSec: 60, maxRequestMiB: 32, replicas: 1, wantsKey: false, tls },
-      image,
-      "hash",
-    );
-    expect(envs.slice(5)).toEqual(["GATEWAY_NAME=llm.example.org", "GATEWAY_SITES=https://:8000", "GATEWAY_TLS=files"]);
+    const { envs, access } = planGateway("dev", { ...settings, bind: "::1", port: 8443, tls }, image, "hash");
+    expect(envs.slice(5)).toEqual([
+      "GATEWAY_HOSTS=llm.example.org",
+      "GATEWAY_NAME=llm.example.org",
+      "GATEWAY_SITES=https://:8000",
+      "GATEWAY_TLS=files",
+    ]);
     expect(access?.certificate).toEqual({ ...files, names: ["llm.example.org"], sha256: "hash" });
   });
 
   it("puts an IPv6 address into brackets", () => {
-    expect(planGateway("dev", { bind: "::1", port: 9000, holdSec: 0, maxRequestMiB: 32, replicas: 1, wantsKey: false }, image).url).toBe(
-      "http://[::1]:9000",
-    );
+    expect(planGateway("dev", { ...settings, bind: "::1", port: 9000 }, image).url).toBe("http://[::1]:9000");
   });
 });
 
@@ -112,5 +115,29 @@ describe("the gateway's scripts", () => {
     sh(switchScript("first", ["a", "b"]));
     expect([active(), existsSync(held)]).toEqual(["first", false]);
     expect(slots()).toEqual(["a", "b", "a"]);
+  });
+});
+
+/** What the container runs at its start, on a folder that stands for its volume and with a Caddy that does nothing. */
+describe("the gateway's start", () => {
+  const dir = mkdtempSync(join(tmpdir(), "llm-server-gateway-start-"));
+  const script = readFileSync(join(projectDir, "docker", "gateway", "start.sh"), "utf8").replaceAll(stateDir, dir);
+  beforeEach(() => {
+    mkdirSync(join(dir, "access"), { recursive: true });
+    for (const file of ["keys", "certificate.pem"]) writeFileSync(join(dir, "access", file), "secret");
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it.each([
+    [{}, []],
+    [{ GATEWAY_TLS: "internal" }, []],
+    [{ GATEWAY_TLS: "files" }, ["certificate.pem"]],
+    [{ GATEWAY_ACCESS: "key" }, ["keys"]],
+    [{ GATEWAY_ACCESS: "key", GATEWAY_TLS: "files" }, ["certificate.pem", "keys"]],
+  ])("with %j keeps of keys and certificate what it uses: %j", (env, kept) => {
+    execFileSync("sh", ["-c", `caddy() { :; }\n${script.replace("exec caddy", "caddy")}`], {
+      env: { ...process.env, ...env, GATEWAY_SLOTS: "1" },
+    });
+    expect(readdirSync(join(dir, "access"))).toEqual(kept);
   });
 });

@@ -68,6 +68,17 @@ describe("parseStackConfig", () => {
     expect(parseStackConfig("dev", withAccess({ tls })).gateway.tls).toEqual(tls);
   });
 
+  it("takes origins of web pages without keys, and fails on them beside keys, which pages need then", () => {
+    const origins = ["https://chat.example.org"];
+    expect(parseStackConfig("dev", withAccess({ origins })).gateway.origins).toEqual(origins);
+    expect(messageOf(() => parseStackConfig("dev", withAccess({ origins }, [key])))).toBe(
+      "Pulumi.dev.yaml: gateway.origins: got a list of 1, expected no origins with llm-server:apiKeys: a page needs a key then, wherever it comes from; remove them",
+    );
+    expect(messageOf(() => parseStackConfig("dev", withAccess({ origins: ["chat.example.org"] })))).toBe(
+      'Pulumi.dev.yaml: gateway.origins.0: got "chat.example.org", expected an origin as browsers write it: lower case, no path, no port where it is the scheme\'s own, e.g. https://chat.example.org; write an allowed value',
+    );
+  });
+
   it("refuses an address beside whatever else is wrong", () => {
     const message = messageOf(() => parseStackConfig("dev", { ...withAccess({ bind: "0.0.0.0" }), "llm-server:profile": "No" }));
     expect(message.split("\n").map((line) => line.split(": ")[1])).toEqual(["profile", "gateway.bind"]);

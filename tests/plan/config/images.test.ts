@@ -44,6 +44,11 @@ describe("parseImages", () => {
       "repo: host:x",
       'x.source.repo: got "host:x", expected a git URL (https, http, git or file); write an allowed value',
     ],
+    [
+      "git://host/x",
+      "https://user:canary@host/x",
+      "x.source.repo: got one with credentials (not shown), expected a git URL without credentials: it is kept in images, labels and the state; remove what stands before @, and make another one, because this was readable",
+    ],
     ["2026-01-01", "today", 'x.source.pinnedAt: got "today", expected a date, YYYY-MM-DD; write an allowed value'],
     ["ref: b100,", "", "x.source.ref: got nothing, expected text; add it"],
     [
