@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { apiKeySchema, mayPublish, originSchema, planAccess, shortestKey, tlsSchema } from "../access.ts";
 import { answersThresholdsSchema, benchmarkThresholdsSchema, perplexityThresholdsSchema } from "../gates/thresholds.ts";
+import { gpuId } from "../policy/gpu-ids.ts";
+import { controlsHost } from "../policy/host-path.ts";
 import { strategySettingSchema } from "../rollout/strategy.ts";
 import { ConfigError, parseWith, type ConfigIssue } from "./errors.ts";
 import { parseYamlWith } from "./yaml.ts";
@@ -11,7 +13,10 @@ export const projectName = "llm-server";
 const dryRun = z.boolean({ error: "true (report, don't decide) or false" }).default(false);
 const timeoutSec = z.number().int().positive().default(3600);
 const seconds = (max: number) => z.number().int().min(0).max(max);
-const hostPath = z.string().regex(/^\/[^\0]*$/, "an absolute path on the Docker host");
+const hostPath = z
+  .string()
+  .regex(/^\/[^\0]*$/, "an absolute path on the Docker host")
+  .refine((path) => !controlsHost(path), "a folder of models: not one that the host is controlled by, and none that holds one");
 
 const gatewaySchema = z.strictObject({
   /** Address on the Docker host that clients reach; another one than loopback takes an API key and TLS. */
@@ -33,7 +38,7 @@ const deviceSchema = z.strictObject({
   /** Platform of the Docker host, which images are built for. */
   platform: z.enum(["linux/amd64", "linux/arm64"]).default("linux/amd64"),
   /** GPU ids as Docker takes them; none on a CPU host. */
-  gpus: z.array(z.string().regex(/^[A-Za-z0-9-]+$/, "a GPU index or UUID")).default([]),
+  gpus: z.array(z.string().regex(gpuId, "a GPU index or UUID (0, GPU-…, MIG-…)")).default([]),
   /** Memory of one GPU, MiB; what the memory planner plans for. */
   vramMiB: z.number().int().positive().optional(),
   /** Memory limit of one server's container, MiB; no swap on top. */

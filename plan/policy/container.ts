@@ -10,7 +10,6 @@ export interface DeclaredContainer {
   readonly init?: boolean;
   /** Mount options by path. */
   readonly tmpfs?: Readonly<Record<string, string>>;
-  readonly devices?: readonly { readonly hostPath: string }[];
   readonly capabilities?: { readonly adds?: readonly string[]; readonly drops?: readonly string[] };
   readonly securityOpts?: readonly string[];
   /** MiB. */
@@ -22,52 +21,48 @@ export interface DeclaredContainer {
   readonly ports?: readonly { readonly internal: number; readonly external?: number; readonly ip?: string }[];
   readonly publishAllPorts?: boolean;
   readonly networkMode?: string;
-  readonly pidMode?: string;
-  readonly ipcMode?: string;
   readonly mounts?: readonly {
     readonly target: string;
     readonly source?: string;
     readonly type?: string;
     readonly readOnly?: boolean;
+    readonly volumeOptions?: { readonly driverName?: string; readonly driverOptions?: VolumeOptions };
   }[];
   readonly volumes?: readonly {
     readonly containerPath?: string;
     readonly hostPath?: string;
     readonly volumeName?: string;
+    /** Everything that this container mounts, in place of a path. */
+    readonly fromContainer?: string;
     readonly readOnly?: boolean;
   }[];
   /** As `docker run --gpus` takes them. */
   readonly gpus?: string;
-  /** `KEY=value` each. */
+  /** `KEY=value` each; the provider keeps no order. */
   readonly envs?: readonly string[];
   readonly entrypoints?: readonly string[];
   readonly command?: readonly string[];
+  readonly workingDir?: string;
 }
 
-/** One place of the host, or volume, that a container sees. */
-export interface DeclaredMount {
-  /** Where the container sees it. */
-  readonly target: string;
-  readonly readOnly: boolean;
-  /** Volume name or path on the host; empty where Docker makes an anonymous volume. A function: what is mounted is often known later than where. */
-  readonly source: () => string;
+/** Options of a volume's driver; those of `local` are `type`, `device`, `o` as mount(8) takes them, and `size`. */
+export type VolumeOptions = Readonly<Record<string, string>>;
+
+/** A volume as its declaration says (`docker:index/volume:Volume`). */
+export interface DeclaredVolume {
+  readonly driver?: string;
+  readonly driverOpts?: VolumeOptions;
 }
 
-/** Everything that is mounted, whichever of the provider's two inputs declares it; `tmpfs` is not among it. */
-export function mountsOf({ mounts = [], volumes = [] }: DeclaredContainer): DeclaredMount[] {
-  return [
-    ...mounts
-      .filter(({ type }) => type !== "tmpfs")
-      .map((mount) => ({ target: mount.target, readOnly: mount.readOnly ?? false, source: () => mount.source ?? "" })),
-    ...volumes.map((volume) => ({
-      target: volume.containerPath ?? "",
-      readOnly: volume.readOnly ?? false,
-      source: () => volume.hostPath ?? volume.volumeName ?? "",
-    })),
-  ];
+/** A network as its declaration says (`docker:index/network:Network`). */
+export interface DeclaredNetwork {
+  readonly driver?: string;
 }
 
-/** Value of an environment variable of the container; undefined where it is not set. */
-export function environmentOf({ envs = [] }: DeclaredContainer, name: string): string | undefined {
-  return envs.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+/** Values that the container's environment gives a variable: none where it is not set, several where nobody can say which one holds. */
+export function valuesOf({ envs = [] }: DeclaredContainer, name: string): string[] {
+  return envs.filter((entry) => entry.startsWith(`${name}=`)).map((entry) => entry.slice(name.length + 1));
 }
+
+/** A declared value in a message. */
+export const shown = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value));

@@ -8,7 +8,7 @@ const openingFlags: readonly { readonly flags: readonly string[]; readonly env: 
   { flags: ["--path"], env: "LLAMA_ARG_STATIC_PATH" },
   { flags: ["--media-path"], env: "LLAMA_ARG_MEDIA_PATH" },
   { flags: ["--tools"], env: "LLAMA_ARG_TOOLS" },
-  { flags: ["--agent"], env: "LLAMA_ARG_AGENT" },
+  { flags: ["-ag", "--agent"], env: "LLAMA_ARG_AGENT" },
   { flags: ["--ui-mcp-proxy", "--webui-mcp-proxy"], env: "LLAMA_ARG_UI_MCP_PROXY" },
   { flags: ["--mcp-servers-config"], env: "LLAMA_ARG_MCP_SERVERS_CONFIG" },
   { flags: ["--mcp-servers-json"], env: "LLAMA_ARG_MCP_SERVERS_JSON" },
@@ -21,12 +21,21 @@ const openingFlags: readonly { readonly flags: readonly string[]; readonly env: 
   { flags: ["--api-key"], env: "LLAMA_API_KEY" },
 ];
 
+/**
+ * Flags and variables in a command line, also in one that a shell or `env` is given as one word. llama-server takes `--a_b` for `--a-b`. What a shell
+ * puts together only when it runs is not seen.
+ */
+function namesIn(words: readonly string[]): string[] {
+  const line = words.join(" ");
+  const flags = line.match(/(?<![\w-])--?[a-z][\w-]*/gi) ?? [];
+  return [...flags.map((flag) => flag.replaceAll("_", "-")), ...(line.match(/(?<!\w)LLAMA_\w+/g) ?? [])];
+}
+
 /** What in the environment and the command line of a container opens a llama-server; each entry says what was found and why it is refused. */
 export function openingFlagsIn({ envs = [], entrypoints = [], command = [] }: DeclaredContainer): string[] {
-  const variables = new Set(envs.map((entry) => entry.split("=", 1)[0] ?? ""));
-  const words = new Set([...entrypoints, ...command].map((word) => word.split("=", 1)[0] ?? ""));
+  const names = new Set([...envs.map((entry) => entry.split("=", 1)[0] ?? ""), ...namesIn([...entrypoints, ...command])]);
   return openingFlags.flatMap(({ flags, env }) => {
-    const found = [...(variables.has(env) ? [env] : []), ...flags.filter((flag) => words.has(flag))];
+    const found = [env, ...flags].filter((name) => names.has(name));
     return found.map((what) => `${what}: expected it unset: ${refusalOf(env)?.reason ?? "it opens the server"}`);
   });
 }
