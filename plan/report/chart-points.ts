@@ -29,7 +29,10 @@ export function scatterOption({ points, xAxis, yAxis }: ScatterChart, width: num
       const isRight = x > left + plotWidth / 2;
       return {
         type: "group",
-        children: [point(x, y, named.slot, 11), label(named.name, isRight ? x - 10 : x + 10, y, isRight ? "right" : "left")],
+        children: [
+          point(x, y, named.slot, 11, named.isMarked),
+          label(named.name, isRight ? x - 10 : x + 10, y, isRight ? "right" : "left"),
+        ],
       };
     },
   );

@@ -1,7 +1,8 @@
-import type { EngineOpinion, PlanRow } from "../memory/table.ts";
+import type { EngineOpinion, MeasuredMemory, PlanRow } from "../memory/table.ts";
 import type { DevicePlan } from "../memory/types.ts";
 import { cell, mib, none, type Cell, type Section } from "./document.ts";
 import type { MemoryChart } from "./chart.ts";
+import { foreignSign, handOverSource } from "./statement.ts";
 
 /** Path in the project of a profile. */
 const profilePath = (profile: string): string => `configs/llama-cpp-${profile}.env`;
@@ -18,7 +19,7 @@ export function memorySection(rows: readonly PlanRow[], vramMiB: number): Sectio
     id: "memory",
     title: "Memory",
     paragraphs: [
-      `Planned from the model's header and the flags, for a card of ${mib(vramMiB)} MiB and the build that the profile names; the bar spans lower and upper bound, its line is the expected figure. Measured figures may be of an older build, whose compute buffers differ: the column “planned then” is the same plan for that build.`,
+      `Planned from the model's header and the flags, for a card of ${mib(vramMiB)} MiB and the build that the profile names; the bar spans lower and upper bound, its line is the expected figure. Measured VRAM is what nvidia-smi says is in use on the GPU, by whatever uses it; of a profile without a GPU the container's memory is shown, page cache included. Measured figures may be of an older build, whose compute buffers differ: the column “planned then” is the same plan for that build.`,
     ],
     figures:
       onGpu.length === 0
@@ -33,14 +34,15 @@ export function memorySection(rows: readonly PlanRow[], vramMiB: number): Sectio
           ],
     tables: [
       {
-        caption: "Memory by profile, MiB",
+        caption: `Memory by profile, MiB${foreignCaption(rows)}`,
         columns: [
           { label: "profile" },
           { label: "VRAM planned", isNumber: true },
           { label: "planned then", isNumber: true },
           { label: "engine", isNumber: true },
-          { label: "measured", isNumber: true },
+          { label: "VRAM measured", isNumber: true },
           { label: "RAM planned", isNumber: true },
+          { label: "container's RAM measured", isNumber: true },
           { label: "verdict" },
           { label: "cheapest fix" },
         ],
@@ -67,15 +69,23 @@ function memoryChart(rows: readonly PlanRow[], budget: number): MemoryChart {
           high: highMiB,
           then: row.then?.verdict === "refused" ? null : (row.then?.expectedMiB ?? null),
           engine: gpuEngine(row.engine),
-          measured: row.measured?.memoryMiB ?? null,
+          measured: row.measured?.of === "vram" ? { value: row.measured.memoryMiB, isMarked: isOfOther(row.measured) } : null,
         },
       ];
     }),
   };
 }
 
+const isOfOther = ({ statedBy }: MeasuredMemory): boolean => statedBy !== null && statedBy !== handOverSource;
+
 const range = ({ lowMiB, highMiB }: DevicePlan): string =>
   mib(lowMiB) === mib(highMiB) ? mib(lowMiB) : `${mib(lowMiB)} to ${mib(highMiB)}`;
+
+/** Whose the marked figures are; empty where there are none. */
+function foreignCaption(rows: readonly PlanRow[]): string {
+  const sources = rows.flatMap(({ measured }) => (measured !== null && isOfOther(measured) ? [measured.statedBy] : []));
+  return sources.length === 0 ? "" : ` (${foreignSign} from the ${[...new Set(sources)].join(", ")}, not the hand-over)`;
+}
 
 function memoryRow(row: PlanRow): Cell[] {
   const { profile, plan, engine, measured, failure, then } = row;
@@ -91,13 +101,15 @@ function memoryRow(row: PlanRow): Cell[] {
       ? none()
       : cell(`${mib(then.expectedMiB)} ${then.verdict}`, { href, ...(then.verdict === "refused" ? { tone: "bad" as const } : {}) }),
     "notAsked" in engine ? none() : cell(`${mib(engine.gpuMiB ?? 0)} + ${mib(engine.hostMiB)} host`, { href }),
-    measured === null
-      ? failure === null
-        ? none()
-        : cell(failure, { tone: "bad" })
-      : cell(mib(measured.memoryMiB), { href: measured.source }),
+    measured === null && failure !== null ? cell(failure, { tone: "bad" }) : measuredCell(measured, "vram"),
     host === undefined ? none() : cell(range(host), { href }),
+    measuredCell(measured, "container"),
     cell(verdict, { tone: verdict === "fits" ? "good" : verdict === "tight" || verdict === "unknown" ? "warn" : "bad" }),
     planned?.fix ? cell(planned.fix.summary) : none(),
   ];
+}
+
+function measuredCell(measured: MeasuredMemory | null, of: MeasuredMemory["of"]): Cell {
+  if (measured?.of !== of) return none();
+  return cell(`${mib(measured.memoryMiB)}${isOfOther(measured) ? ` ${foreignSign}` : ""}`, { href: measured.source });
 }

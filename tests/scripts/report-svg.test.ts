@@ -8,15 +8,21 @@ const rows: Chart = {
   kind: "rows",
   axis: "tok/s",
   rows: ["first", "second"],
-  series: [{ name: "short", slot: 0, points: [{ value: 50, low: 40, high: 60 }, null] }],
+  series: [{ name: "short", slot: 0, points: [{ value: 50, low: 40, high: 60, isMarked: false }, null] }],
 };
 const memory: Chart = {
   kind: "memory",
   axis: "MiB",
   budget: 16_384,
-  rows: [{ name: "a", low: 100, expected: 150, high: 200, then: 155, engine: 140, measured: 160 }],
+  rows: [{ name: "a", low: 100, expected: 150, high: 200, then: 155, engine: 140, measured: { value: 160, isMarked: true } }],
 };
-const scatter: Chart = { kind: "scatter", xAxis: "perplexity", yAxis: "tok/s", points: [{ name: "only", x: 6.5, y: 40, slot: 2 }] };
+const scatter: Chart = {
+  kind: "scatter",
+  xAxis: "perplexity",
+  yAxis: "tok/s",
+  points: [{ name: "only", x: 6.5, y: 40, slot: 2, isMarked: false }],
+  series: [{ name: "model", slot: 2 }],
+};
 const history: Chart = {
   kind: "history",
   axis: "tok/s",
@@ -45,6 +51,11 @@ describe("charts", () => {
   it("are the same text each time", () => {
     const withoutIds = (svg: string): string => svg.replaceAll(/zr\d+/g, "zr");
     expect(withoutIds(renderSvg(history, 600))).toBe(withoutIds(renderSvg(history, 600)));
+  });
+
+  it("draw a marked point hollow", () => {
+    expect(renderSvg(memory, 1040)).toMatch(/fill="var\(--panel\)" stroke="var\(--series-1\)"/);
+    expect(renderSvg(rows, 1040)).not.toMatch(/fill="var\(--panel\)" stroke="var\(--series/);
   });
 
   it("draw an interval from its lower to its upper bound", () => {
