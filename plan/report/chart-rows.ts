@@ -143,15 +143,17 @@ export function memoryOption({ rows, budget, axis }: MemoryChart, width: number)
 
 /** A line at the budget over all rows, with its number above. */
 const budgetSeries = (budget: number, rows: number): CustomSeriesOption =>
-  custom([[0, budget]], (_params, api) => {
+  custom([[0, budget]], (params, api) => {
     const [x, first] = at(api, budget, 0);
+    const { x: left, width } = params.coordSys as unknown as { x: number; width: number };
+    const side = x > left + width / 2 ? "right" : "left";
     const half = heightOf(api) / 2;
     const last = at(api, budget, rows - 1)[1];
     return {
       type: "group",
       children: [
         line(x, first - half, x, last + half, ink.limit, 2),
-        label(`${mib(budget)} MiB of the card`, x, first - half - 9, "right", ink.limit),
+        label(`${mib(budget)} MiB of the card`, x, first - half - 9, side, ink.limit),
       ],
     };
   });

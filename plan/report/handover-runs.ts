@@ -52,7 +52,7 @@ function noteOf(numbers: Readonly<Record<string, StatedNumber | null>>, measurem
     ...(foreign.length === 0 ? [] : [`${foreignSign} ${foreign.join(", ")}`, own ?? "the hand-over states no speed"]),
     ...remarks,
   ];
-  return parts.length === 0 ? null : parts.join(". ");
+  return parts.length === 0 ? null : parts.map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join(". ");
 }
 
 /** What the hand-over itself says of a profile's speed over all workloads, and how much faster another is; null where it says nothing. */

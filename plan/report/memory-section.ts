@@ -15,11 +15,12 @@ const gpuEngine = (engine: EngineOpinion): number | null => ("notAsked" in engin
 export function memorySection(rows: readonly PlanRow[], vramMiB: number): Section {
   const onGpu = rows.filter((row) => gpuOf(row) !== undefined);
   const fitting = onGpu.filter(({ plan }) => plan.kind === "planned" && plan.verdict === "fits").length;
+  const hasEngine = rows.some(({ engine }) => !("notAsked" in engine));
   return {
     id: "memory",
     title: "Memory",
     paragraphs: [
-      `Planned from the model's header and the flags, for a card of ${mib(vramMiB)} MiB and the build that the profile names; the bar spans lower and upper bound, its line is the expected figure. Measured VRAM is what nvidia-smi says is in use on the GPU, by whatever uses it; of a profile without a GPU the container's memory is shown, page cache included. Measured figures may be of an older build, whose compute buffers differ: the column “planned then” is the same plan for that build.`,
+      `Planned from the model's header and the flags, for a card of ${mib(vramMiB)} MiB and the build that the profile names; the bar spans lower and upper bound, its line is the expected figure. Measured VRAM is what nvidia-smi says is in use on the GPU, by whatever uses it; measured RAM, of a profile without a GPU, is its container's, page cache included. Measured figures may be of an older build, whose compute buffers differ: the column “planned then” is the same plan for that build.`,
     ],
     figures:
       onGpu.length === 0
@@ -39,14 +40,14 @@ export function memorySection(rows: readonly PlanRow[], vramMiB: number): Sectio
           { label: "profile" },
           { label: "VRAM planned", isNumber: true },
           { label: "planned then", isNumber: true },
-          { label: "engine", isNumber: true },
+          ...(hasEngine ? [{ label: "engine", isNumber: true }] : []),
           { label: "VRAM measured", isNumber: true },
           { label: "RAM planned", isNumber: true },
-          { label: "container's RAM measured", isNumber: true },
+          { label: "RAM measured", isNumber: true },
           { label: "verdict" },
           { label: "cheapest fix" },
         ],
-        rows: rows.map(memoryRow),
+        rows: rows.map((row) => memoryRow(row, hasEngine)),
       },
     ],
   };
@@ -87,7 +88,7 @@ function foreignCaption(rows: readonly PlanRow[]): string {
   return sources.length === 0 ? "" : ` (${foreignSign} from the ${[...new Set(sources)].join(", ")}, not the hand-over)`;
 }
 
-function memoryRow(row: PlanRow): Cell[] {
+function memoryRow(row: PlanRow, hasEngine: boolean): Cell[] {
   const { profile, plan, engine, measured, failure, then } = row;
   const planned = plan.kind === "planned" ? plan : null;
   const host = planned?.devices.find(({ device }) => device === "host");
@@ -100,7 +101,7 @@ function memoryRow(row: PlanRow): Cell[] {
     then === null
       ? none()
       : cell(`${mib(then.expectedMiB)} ${then.verdict}`, { href, ...(then.verdict === "refused" ? { tone: "bad" as const } : {}) }),
-    "notAsked" in engine ? none() : cell(`${mib(engine.gpuMiB ?? 0)} + ${mib(engine.hostMiB)} host`, { href }),
+    ...(hasEngine ? [engineCell(engine, href)] : []),
     measured === null && failure !== null ? cell(failure, { tone: "bad" }) : measuredCell(measured, "vram"),
     host === undefined ? none() : cell(range(host), { href }),
     measuredCell(measured, "container"),
@@ -108,6 +109,9 @@ function memoryRow(row: PlanRow): Cell[] {
     planned?.fix ? cell(planned.fix.summary) : none(),
   ];
 }
+
+const engineCell = (engine: EngineOpinion, href: string): Cell =>
+  "notAsked" in engine ? none() : cell(`${mib(engine.gpuMiB ?? 0)} + ${mib(engine.hostMiB)} host`, { href });
 
 function measuredCell(measured: MeasuredMemory | null, of: MeasuredMemory["of"]): Cell {
   if (measured?.of !== of) return none();

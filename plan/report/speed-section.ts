@@ -100,9 +100,7 @@ function speedTable(group: readonly [Run, ...Run[]]): Table {
     })),
     { label: "against fastest", isNumber: true, cellOf: againstFastest(overallSpeed(runs[0] ?? first)) },
     ...(runs.some(({ vram }) => vram !== null) ? [{ label: "VRAM MiB", isNumber: true, cellOf: vramCell }] : []),
-    ...(runs.some(({ containerMiB }) => containerMiB !== null)
-      ? [{ label: "container's RAM MiB", isNumber: true, cellOf: containerCell }]
-      : []),
+    ...(runs.some(({ containerMiB }) => containerMiB !== null) ? [{ label: "RAM MiB", isNumber: true, cellOf: containerCell }] : []),
     ...(first.origin === "measured" ? measuredColumns : []),
     { label: "measured", cellOf: ({ at }) => cell(day(at)) },
     ...(runs.some(({ note }) => note !== null)
@@ -118,7 +116,10 @@ interface RunColumn extends Column {
 }
 
 function captionOf(first: Run, runs: readonly Run[]): string {
-  if (first.origin === "measured") return `tok/s on ${first.hostName}; scenario set ${first.scenarioSet}`;
+  if (first.origin === "measured") {
+    const ram = runs.some(({ containerMiB }) => containerMiB !== null) ? "; RAM is the container's, page cache included" : "";
+    return `tok/s on ${first.hostName}; scenario set ${first.scenarioSet}${ram}`;
+  }
   const foreign = describeForeign(runs);
   return `tok/s on ${first.hostName} (taken from the hand-over; no samples came with it${foreign === "" ? "" : `; ${foreign}`})`;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Chart } from "../../plan/report/chart.ts";
+import { spread } from "../../plan/report/chart-points.ts";
 import { renderSvg } from "../../scripts/report/svg.ts";
 
 // Proves that charts render without a browser, with values where they belong; how they look is for tests/integration/report.test.ts and its screenshots.
@@ -51,6 +52,20 @@ describe("charts", () => {
   it("are the same text each time", () => {
     const withoutIds = (svg: string): string => svg.replaceAll(/zr\d+/g, "zr");
     expect(withoutIds(renderSvg(history, 600))).toBe(withoutIds(renderSvg(history, 600)));
+  });
+
+  it("write a small budget to the right of its line, where there is room", () => {
+    const anchorOf = (budget: number): string | undefined =>
+      /<text[^>]*text-anchor="(\w+)"[^>]*>[^<]*of the card/.exec(renderSvg({ ...memory, budget }, 330))?.[1];
+    expect([anchorOf(10), anchorOf(16_384)]).toEqual(["start", "end"]);
+  });
+
+  it("write the names of points that are in one place under each other", () => {
+    expect(spread([100, null, 104, 100, 200], 14)).toEqual([100, null, 128, 114, 200]);
+    const two = { ...scatter, points: ["first", "second"].map((name) => ({ name, x: 6.5, y: 40, slot: 0 as const, isMarked: false })) };
+    const svg = renderSvg(two, 1040);
+    const [first, second] = ["first", "second"].map((name) => Number(new RegExp(` y="([\\d.]+)"[^>]*>${name}<`).exec(svg)?.[1]));
+    expect((second ?? NaN) - (first ?? NaN)).toBe(14);
   });
 
   it("draw a marked point hollow", () => {
