@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseExpectations } from "../../plan/config/expectations.ts";
 import { benchmarkThresholdsSchema } from "../../plan/gates/thresholds.ts";
+import { formatPlanTable, type PlanRow } from "../../plan/memory/table.ts";
 import type { Cell, ReportDocument, Table } from "../../plan/report/document.ts";
 import { escapeHtml, writeHtml } from "../../plan/report/html.ts";
 import type { ReportInput } from "../../plan/report/input.ts";
@@ -256,6 +257,77 @@ describe("the report", () => {
     expect(writeMarkdown(report, { linkTo: (path) => path })).toContain('\\<script\\>"\\|');
     expect(escapeHtml(`<a href="x">&`)).toBe("&lt;a href=&quot;x&quot;&gt;&amp;");
     expect(escapeMarkdown("a|b\n*c*")).toBe("a\\|b \\*c\\*");
+  });
+});
+
+describe("the scatter's legend", () => {
+  const group = (models: number) =>
+    Array.from({ length: models }, (_, step) => ({ profile: `p${step}`, model: `qwen-${step}`, startedAt: minuteOf(step) }));
+  const legend = (models: number) => {
+    const report = planReport(
+      input({
+        handOvers: [],
+        results: group(models).map((one) => ({
+          file: `benchmarks/${one.profile}.json`,
+          content: madeResult({ ...one, tokensPerSec: 50 }),
+        })),
+        records: group(models).map(({ profile, model, startedAt }, step) => ({
+          file: `benchmarks/bench-${profile}.json`,
+          content: { ...madeRecord(profile, startedAt, 6 + step / 10), model },
+        })),
+      }),
+    );
+    const chart = report.sections.flatMap(({ figures }) => figures).find(({ id }) => id === "tradeoff-0")?.chart;
+    return chart === undefined ? [] : legendOf(chart);
+  };
+
+  it("names the model of each colour and symbol", () => {
+    expect(legend(2)).toEqual([
+      { name: "qwen-0", look: 0 },
+      { name: "qwen-1", look: 1 },
+    ]);
+  });
+
+  it("says where a colour stands for more than one model", () => {
+    expect(legend(6).map(({ name }) => name)).toEqual(["qwen-0", "qwen-1", "qwen-2", "qwen-3 and other models"]);
+  });
+});
+
+describe("the memory table", () => {
+  const row = (profile: string, measured: PlanRow["measured"]): PlanRow => ({
+    profile,
+    model: "model",
+    image: "latest",
+    build: "b1",
+    plan: { kind: "unknown", reason: "no header" },
+    engine: { notAsked: "no Docker" },
+    measured,
+    failure: null,
+    then: null,
+    measuredTokensPerSec: [],
+  });
+  const rows = [
+    row("gpu", { memoryMiB: 14_874, of: "vram", source: "benchmarks/a.json", statedBy: null }),
+    row("stated", { memoryMiB: 14_595, of: "vram", source: "configs/expectations/s005.json", statedBy: "follow-up" }),
+    row("cpu", { memoryMiB: 277, of: "container", source: "benchmarks/b.json", statedBy: null }),
+  ];
+
+  it("keeps VRAM and a container's memory in columns of their own, and marks what is another source's", () => {
+    const table = tableOf(planReport(input({ memory: rows })), /^Memory by profile, MiB \(† from the follow-up, not the hand-over\)$/);
+    const columnOf = (label: string) => table.rows.map((cells) => cells[table.columns.findIndex((one) => one.label === label)]?.text);
+    expect(columnOf("VRAM measured")).toEqual(["14\u202f874", "14\u202f595 †", "–"]);
+    expect(columnOf("RAM measured")).toEqual(["–", "–", "277"]);
+  });
+
+  it("has a column of the engine's answers only where the engine was asked", () => {
+    const labels = (memory: readonly PlanRow[]) => tableOf(planReport(input({ memory })), /^Memory/).columns.map(({ label }) => label);
+    expect(labels(rows)).not.toContain("engine");
+    expect(labels([...rows, { ...row("asked", null), engine: { gpuMiB: 100, hostMiB: 10 } }])).toContain("engine");
+  });
+
+  it("says in the plan's own table what a figure is of", () => {
+    const [, ...lines] = formatPlanTable(rows).split("\n");
+    expect(lines.slice(0, 3).map((line) => /(\d+(?: RAM)?) +-/.exec(line)?.[1])).toEqual(["14874", "14595", "277 RAM"]);
   });
 });
 
