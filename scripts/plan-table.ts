@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { benchmarkResultSchema } from "../plan/benchmark/result.ts";
-import { measuredSpeeds, measuredVramMiB, parseExpectations, type Expectations } from "../plan/config/expectations.ts";
+import { containerPeakOf, vramPeakOf } from "../plan/benchmark/memory.ts";
+import { measuredSpeeds, measuredVram, parseExpectations, type Expectations } from "../plan/config/expectations.ts";
 import { type ImageConfig, type Images, parseImages } from "../plan/config/images.ts";
 import { parseProfile, type Profile } from "../plan/config/profile.ts";
 import { parseHeaderDigest } from "../plan/gguf/digest.ts";
@@ -13,11 +13,12 @@ import { planMemory } from "../plan/memory/fix.ts";
 import { imageBuild } from "../plan/memory/image-build.ts";
 import type { Projector } from "../plan/memory/extras.ts";
 import { headerDigestPath } from "../plan/memory/stack.ts";
-import type { EngineOpinion, PlanRow } from "../plan/memory/table.ts";
+import type { EngineOpinion, MeasuredMemory, PlanRow } from "../plan/memory/table.ts";
 import type { MemoryBudget, MemoryPlan } from "../plan/memory/types.ts";
 import { llamaImageTag } from "../plan/names.ts";
 import { readComputeTable, toArguments } from "./gguf/calibrate.ts";
 import { askEngine } from "./gguf/engine.ts";
+import { readResult } from "./report/results.ts";
 
 /** Build near which the seed's rows were measured. @see configs/compute-tables/b8149-cuda.json */
 const SEED_BUILD = "b8149";
@@ -34,6 +35,11 @@ export interface PlanTableInput {
   readonly profiles: readonly string[];
   /** Null: the engine isn't asked. */
   readonly docker: Docker | null;
+  /**
+   * Is told of a profile that can't be planned, which then has no row.
+   * @default - the first such profile's error is thrown
+   */
+  readonly onUnreadable?: (file: string, error: unknown) => void;
 }
 
 /** The project's files that the rows need. */
@@ -46,10 +52,22 @@ interface Surroundings {
 
 /** One row per profile, in the order of their ids. @throws {Error} naming a profile or file that isn't there or doesn't parse. */
 export async function readPlanRows(input: PlanTableInput): Promise<PlanRow[]> {
-  const profiles = await readProfiles(input);
+  const ids = await profileIds(input);
   const around = await readSurroundings(input.folder);
-  const planned = await Promise.all(profiles.map((profile) => planRow(profile, around, input)));
-  return askForRows(planned, around.images, input.docker);
+  const planned = await Promise.all(ids.map((id) => planProfile(id, around, input)));
+  return askForRows(planned.flat(), around.images, input.docker);
+}
+
+async function planProfile(id: string, around: Surroundings, input: PlanTableInput): Promise<Planned[]> {
+  const file = `configs/llama-cpp-${id}.env`;
+  try {
+    const profile = parseProfile(await readFile(join(input.folder, file), "utf8"), { id, file });
+    return [await planRow(profile, around, input)];
+  } catch (error) {
+    if (input.onUnreadable === undefined) throw error;
+    input.onUnreadable(file, error);
+    return [];
+  }
 }
 
 interface Planned {
@@ -91,9 +109,9 @@ async function planRow(profile: Profile, around: Surroundings, input: PlanTableI
       ...(projector === undefined ? {} : { projector }),
     });
   };
-  const measured = await findMeasured(profile.id, around.expectations, input.folder);
+  const measured = await findMeasured(profile.id, image.backend === "cpu" ? "container" : "vram", around.expectations, input.folder);
   const failure = around.expectations.failures.find((entry) => entry.profile === profile.id)?.outcome ?? null;
-  const isOfSeed = measured?.isSeed === true || (measured === null && failure === "out-of-memory");
+  const isOfSeed = measured === null ? failure === "out-of-memory" : measured.statedBy !== null;
   const row: PlanRow = {
     profile: profile.id,
     model: profile.model,
@@ -101,7 +119,7 @@ async function planRow(profile: Profile, around: Surroundings, input: PlanTableI
     build,
     plan: planFor(build),
     engine: { notAsked: "no Docker, or --no-engine" },
-    measured: measured === null ? null : { memoryMiB: measured.memoryMiB, source: measured.source },
+    measured,
     failure,
     then: isOfSeed && build !== SEED_BUILD ? summarize(planFor(SEED_BUILD)) : null,
     measuredTokensPerSec: Object.values(measuredSpeeds(around.expectations, profile.id)),
@@ -124,25 +142,28 @@ async function readProjector(model: string | undefined, around: Surroundings): P
   return header === null ? { unknownSize: `no ${headerDigestPath(model)}, so its size isn't known` } : { header };
 }
 
-interface Measured {
-  readonly memoryMiB: number;
-  readonly source: string;
-  readonly isSeed: boolean;
-}
-
-/** The peak of the newest result in `benchmarks/` that has one (of the GPU, or of the container on a CPU host), else the seed's number. */
-async function findMeasured(profile: string, expectations: Expectations, folder: string): Promise<Measured | null> {
+/** The newest result in `benchmarks/` that has it, else the seed's VRAM. A result that doesn't read is none: the report names it. */
+async function findMeasured(
+  profile: string,
+  of: MeasuredMemory["of"],
+  expectations: Expectations,
+  folder: string,
+): Promise<MeasuredMemory | null> {
   const files = (await list(join(folder, "benchmarks"))).filter(
     (file) => file.startsWith(`llama-cpp-${profile}-`) && file.endsWith(".json"),
   );
   for (const file of files.sort().reverse()) {
-    const result = benchmarkResultSchema.safeParse(JSON.parse(await readFile(join(folder, "benchmarks", file), "utf8")));
-    const isOwn = result.success && result.data.subject.profile === profile; // another profile's id may begin with this one's
-    const peaks = isOwn ? result.data.starts.flatMap(({ memoryPeakMiB }) => memoryPeakMiB ?? []) : [];
-    if (peaks.length > 0) return { memoryMiB: Math.max(...peaks), source: `benchmarks/${file}`, isSeed: false };
+    const result = await readResult(join(folder, "benchmarks", file)).then(
+      (read) => read.result,
+      () => null,
+    );
+    if (result?.subject.profile !== profile) continue; // another profile's id may begin with this one's
+    const memoryMiB = of === "vram" ? vramPeakOf(result) : containerPeakOf(result);
+    if (memoryMiB !== null) return { memoryMiB, of, source: `benchmarks/${file}`, statedBy: null };
   }
-  const memoryMiB = measuredVramMiB(expectations, profile);
-  return memoryMiB === undefined ? null : { memoryMiB, source: `configs/expectations/${expectations.session}.json`, isSeed: true };
+  const stated = of === "vram" ? measuredVram(expectations, profile) : undefined;
+  const source = `configs/expectations/${expectations.session}.json`;
+  return stated === undefined ? null : { memoryMiB: stated.value, of, source, statedBy: stated.source };
 }
 
 /** The engine's opinion on each row that it can be asked about: its image is built here, and a GPU is at hand where the image needs one. */
@@ -176,16 +197,11 @@ async function askAbout({ profile, flags, header }: Planned, image: ImageConfig 
   return { gpuMiB: answer.devices.some(({ device }) => device !== "host") ? total(false) : null, hostMiB: total(true) };
 }
 
-async function readProfiles({ folder, profiles }: PlanTableInput): Promise<Profile[]> {
+async function profileIds({ folder, profiles }: PlanTableInput): Promise<string[]> {
   const found = (await list(join(folder, "configs"))).flatMap((file) => /^llama-cpp-(.+)\.env$/.exec(file)?.[1] ?? []).sort();
   const missing = profiles.filter((id) => !found.includes(id));
   if (missing.length > 0) throw new Error(`plan: got profile ${missing.join(", ")}, allowed are ${found.join(", ")}`);
-  const wanted = profiles.length === 0 ? found : found.filter((id) => profiles.includes(id));
-  return Promise.all(
-    wanted.map(async (id) =>
-      parseProfile(await readFile(join(folder, "configs", `llama-cpp-${id}.env`), "utf8"), { id, file: `configs/llama-cpp-${id}.env` }),
-    ),
-  );
+  return profiles.length === 0 ? found : found.filter((id) => profiles.includes(id));
 }
 
 async function readSurroundings(folder: string): Promise<Surroundings> {
@@ -196,9 +212,16 @@ async function readSurroundings(folder: string): Promise<Surroundings> {
     images: parseImages(await readFile(join(folder, "configs/images.yaml"), "utf8")),
     tables: await Promise.all(tableFiles.map((file) => readComputeTable(join(folder, "configs/compute-tables", file)))),
     expectations: parseExpectations(await readFile(join(folder, expectationsFile), "utf8"), expectationsFile),
-    header: async (model) =>
-      headers.has(`${model}.json`) ? parseHeaderDigest(JSON.parse(await readFile(join(folder, headerDigestPath(model)), "utf8"))) : null,
+    header: async (model) => (headers.has(`${model}.json`) ? readHeader(folder, headerDigestPath(model)) : null),
   };
+}
+
+async function readHeader(folder: string, file: string): Promise<GgufHeader> {
+  try {
+    return parseHeaderDigest(JSON.parse(await readFile(join(folder, file), "utf8")));
+  } catch (error) {
+    throw new Error(`${file}: not a header digest`, { cause: error });
+  }
 }
 
 async function list(folder: string): Promise<string[]> {

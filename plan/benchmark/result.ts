@@ -25,7 +25,14 @@ export const startSampleSchema = z.strictObject({
   readyMs: z.number().nonnegative(),
   /** From ready until the last answer, the dropped request included, milliseconds; results of earlier versions don't have it. */
   measuredMs: z.number().nonnegative().optional(),
+  /** The container's memory, page cache included: its peak where the kernel keeps one (cgroup v1), else what it was after the last request. */
   memoryPeakMiB: z.number().nonnegative().nullable(),
+  /**
+   * In use on the container's GPUs together, by whatever uses them: after the load, and the most of that and after the last request, which in the first
+   * start fills the window. Absent in results of earlier versions, and where `nvidia-smi` doesn't say.
+   */
+  vramIdleMiB: z.number().nonnegative().optional(),
+  vramPeakMiB: z.number().nonnegative().optional(),
   /** The host's load average over the last minute, when the start had been measured: it tells a noisy neighbour. */
   loadAverage: z.number().nonnegative().nullable(),
   requests: z.array(requestSampleSchema),

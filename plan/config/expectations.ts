@@ -99,11 +99,13 @@ export type Measurement = z.output<typeof measurement>;
 export const parseExpectations = (text: string, file: string): Expectations =>
   parseJsonWith(expectationsSchema, text, { file, fix: "mend the syntax" });
 
+/** A measurement with one number, not a range. */
+export type Stated = Measurement & { readonly value: number };
+export const isStated = (entry: Measurement): entry is Stated => typeof entry.value === "number";
+
 /** VRAM in use that was measured with a profile, MiB; undefined where nobody measured it. The first source that has it counts. */
-export function measuredVramMiB({ measurements }: Expectations, profile: string): number | undefined {
-  const value = measurements.find((entry) => entry.profile === profile && entry.metric === "vram")?.value;
-  return typeof value === "number" ? value : undefined;
-}
+export const measuredVram = ({ measurements }: Expectations, profile: string): Stated | undefined =>
+  measurements.filter(isStated).find((entry) => entry.profile === profile && entry.metric === "vram");
 
 /** Decode speeds that were measured with a profile, tok/s by scenario; empty where the source gives none by scenario. */
 export function measuredSpeeds({ measurements }: Expectations, profile: string): Readonly<Record<string, number>> {

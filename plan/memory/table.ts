@@ -4,6 +4,17 @@ import type { DevicePlan, MemoryPlan, MemoryVerdict } from "./types.ts";
 /** What the engine of the profile's image says, MiB without the driver's context; or why it wasn't asked. */
 export type EngineOpinion = { readonly gpuMiB: number | null; readonly hostMiB: number } | { readonly notAsked: string };
 
+/** Memory in use that was measured. */
+export interface MeasuredMemory {
+  readonly memoryMiB: number;
+  /** VRAM of a profile with a GPU, never anything else; of a CPU profile the container's memory, page cache included. */
+  readonly of: "vram" | "container";
+  /** Path in the project of the file that says so. */
+  readonly source: string;
+  /** Who states it, a key of the expectations' sources; null where a result file holds it. */
+  readonly statedBy: string | null;
+}
+
 /** One profile in the memory table. */
 export interface PlanRow {
   readonly profile: string;
@@ -13,8 +24,8 @@ export interface PlanRow {
   readonly build: string;
   readonly plan: MemoryPlan;
   readonly engine: EngineOpinion;
-  /** Memory in use that was measured (VRAM; of a CPU profile the container's), MiB, and where; null where nobody measured it. */
-  readonly measured: { readonly memoryMiB: number; readonly source: string } | null;
+  /** Memory in use that was measured; null where nobody measured it. */
+  readonly measured: MeasuredMemory | null;
   /** How it ended where it never ran, e.g. `out-of-memory`; null where nobody saw it fail. */
   readonly failure: string | null;
   /** The same flags planned for the build that the measurement or failure is from; null where that is the same build or none is known. */
@@ -52,6 +63,7 @@ export function formatPlanTable(rows: readonly PlanRow[]): string {
 const LEGEND = [
   "VRAM, RAM: planned, lower to upper bound; weights, KV cache and recurrent state are exact, compute, driver and caches are bounds.",
   "engine: what the image's own llama-server would reserve, GPU + host, without the driver's context and without caches.",
+  "measured: VRAM in use on the GPU by nvidia-smi; of a profile without a GPU, its container's memory with page cache (marked RAM).",
   "then: VRAM and verdict as planned for the build that the measurement or failure is from, where that is not the profile's.",
 ];
 
@@ -67,7 +79,7 @@ function toCells({ profile, plan, engine, measured, failure, then, measuredToken
       .map(describe)
       .join("") || "-",
     "notAsked" in engine ? "-" : `${engine.gpuMiB ?? 0} + ${engine.hostMiB}`,
-    measured === null ? (failure ?? "-") : measured.memoryMiB.toFixed(0),
+    measured === null ? (failure ?? "-") : `${measured.memoryMiB.toFixed(0)}${measured.of === "container" ? " RAM" : ""}`,
     then === null ? "-" : `${then.expectedMiB.toFixed(0)} ${then.verdict}`,
     planned === null ? "-" : planned.speed.tokensPerSec.toFixed(0),
     measuredTokensPerSec.length === 0

@@ -17,19 +17,36 @@ import {
   type SizedOption,
 } from "./chart-shapes.ts";
 
-/** Named points of two quantities. */
+/** The positions, moved down as little as keeps them `gap` apart in their order; null where there is none. */
+export function spread(positions: readonly (number | null)[], gap: number): (number | null)[] {
+  const moved = [...positions];
+  const order = positions.flatMap((position, index) => (position === null ? [] : [{ position, index }]));
+  let last = -Infinity;
+  for (const { position, index } of order.sort((a, b) => a.position - b.position || a.index - b.index)) {
+    last = Math.max(position, last + gap);
+    moved[index] = last;
+  }
+  return moved;
+}
+
+/** Named points of two quantities; names beside points that are close stand under each other. */
 export function scatterOption({ points, xAxis, yAxis }: ScatterChart, width: number): SizedOption {
   const drawn = custom(
     points.map(({ x, y }) => [y, x]),
     (params, api) => {
       const named = points[params.dataIndex];
       if (named === undefined) return { type: "group", children: [] };
-      const [x, y] = at(api, named.x, named.y);
       const { x: left, width: plotWidth } = params.coordSys as unknown as { x: number; width: number };
-      const isRight = x > left + plotWidth / 2;
+      const isRight = (x: number): boolean => x > left + plotWidth / 2;
+      const [x, y] = at(api, named.x, named.y);
+      const beside = points.map((one) => at(api, one.x, one.y)).map(([otherX, otherY]) => (isRight(otherX) === isRight(x) ? otherY : null));
+      const labelY = spread(beside, labelPx + 2)[params.dataIndex] ?? y;
       return {
         type: "group",
-        children: [point(x, y, named.slot, 11), label(named.name, isRight ? x - 10 : x + 10, y, isRight ? "right" : "left")],
+        children: [
+          point(x, y, named.slot, 11, named.isMarked),
+          label(named.name, isRight(x) ? x - 10 : x + 10, labelY, isRight(x) ? "right" : "left"),
+        ],
       };
     },
   );

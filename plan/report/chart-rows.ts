@@ -36,26 +36,25 @@ export function rowsOption({ rows, series, axis }: RowsChart, width: number): Si
   const isWide = width >= wideFrom;
   const laneHeight = 15;
   const rowHeight = series.length * laneHeight + (isWide ? 14 : 30);
-  const drawn = series.map(({ points, slot }, index) =>
-    custom(
-      points.flatMap((ranged, row) => (ranged === null ? [] : [[row, ranged.value, ranged.low, ranged.high]])),
-      (_params, api) => {
-        const row = Number(api.value(0));
-        const [x, middle] = at(api, Number(api.value(1)), row);
+  const drawn = series.map(({ points, slot }, index) => {
+    const shown = points.flatMap((ranged, row) => (ranged === null ? [] : [{ ...ranged, row }]));
+    return custom(
+      shown.map(({ row, value, low, high }) => [row, value, low, high]),
+      (params, api) => {
+        const one = shown[params.dataIndex];
+        if (one === undefined) return { type: "group", children: [] };
+        const { row, value, low, high, isMarked } = one;
+        const [x, middle] = at(api, value, row);
         const y = middle + (isWide ? 0 : 9) + (index - (series.length - 1) / 2) * laneHeight;
-        const [low, high] = [api.value(2), api.value(3)].map(Number);
-        const whisker =
-          low === undefined || high === undefined || !(high > 0)
-            ? []
-            : [line(at(api, low, row)[0], y, at(api, high, row)[0], y, slotColour(slot))];
-        const right = whisker.length === 0 ? x : at(api, high ?? 0, row)[0];
+        const whisker = low === null || high === null ? [] : [line(at(api, low, row)[0], y, at(api, high, row)[0], y, slotColour(slot))];
+        const right = high === null ? x : at(api, high, row)[0];
         return {
           type: "group",
-          children: [...whisker, point(x, y, slot, 9), label(tokS(Number(api.value(1))), Math.max(right, x) + 9, y, "left", ink.soft)],
+          children: [...whisker, point(x, y, slot, 9, isMarked), label(tokS(value), Math.max(right, x) + 9, y, "left", ink.soft)],
         };
       },
-    ),
-  );
+    );
+  });
   const least = Math.min(...series.flatMap(({ points }) => points.flatMap((ranged) => (ranged === null ? [] : [lowest(ranged)]))));
   return {
     height: rows.length * rowHeight + marginPx.top + marginPx.bottom,
@@ -68,6 +67,9 @@ export function rowsOption({ rows, series, axis }: RowsChart, width: number): Si
     },
   };
 }
+
+type Mark = NonNullable<MemoryChart["rows"][number]["measured"]>;
+const plain = (value: number | null): Mark | null => (value === null ? null : { value, isMarked: false });
 
 /** Planned ranges with what the engine says and what was measured, against the budget. */
 export function memoryOption({ rows, budget, axis }: MemoryChart, width: number): SizedOption {
@@ -90,14 +92,19 @@ export function memoryOption({ rows, budget, axis }: MemoryChart, width: number)
       };
     },
   );
-  const mark = (slot: Slot, size: number, pick: (row: MemoryChart["rows"][number]) => number | null): CustomSeriesOption =>
-    custom(
-      rows.flatMap((row, index) => (pick(row) === null ? [] : [[index, pick(row)]])),
-      (_params, api) => {
+  const mark = (slot: Slot, size: number, pick: (row: MemoryChart["rows"][number]) => Mark | null): CustomSeriesOption => {
+    const shown = rows.flatMap((row, index) => {
+      const one = pick(row);
+      return one === null ? [] : [{ ...one, index }];
+    });
+    return custom(
+      shown.map(({ index, value }) => [index, value]),
+      (params, api) => {
         const [x, middle] = at(api, Number(api.value(1)), Number(api.value(0)));
-        return point(x, middle + shift, slot, size);
+        return point(x, middle + shift, slot, size, shown[params.dataIndex]?.isMarked === true);
       },
     );
+  };
   const budgetLine = budget === null ? [] : [budgetSeries(budget, rows.length)];
   return {
     height: rows.length * rowHeight + marginPx.top + marginPx.bottom + (budget === null ? 0 : 18),
@@ -118,8 +125,8 @@ export function memoryOption({ rows, budget, axis }: MemoryChart, width: number)
       series: [
         ...budgetLine,
         range,
-        mark(3, 16, ({ then }) => then),
-        mark(2, 11, ({ engine }) => engine),
+        mark(3, 16, ({ then }) => plain(then)),
+        mark(2, 11, ({ engine }) => plain(engine)),
         mark(1, 9, ({ measured }) => measured),
         ...(isWide
           ? []
@@ -136,15 +143,17 @@ export function memoryOption({ rows, budget, axis }: MemoryChart, width: number)
 
 /** A line at the budget over all rows, with its number above. */
 const budgetSeries = (budget: number, rows: number): CustomSeriesOption =>
-  custom([[0, budget]], (_params, api) => {
+  custom([[0, budget]], (params, api) => {
     const [x, first] = at(api, budget, 0);
+    const { x: left, width } = params.coordSys as unknown as { x: number; width: number };
+    const side = x > left + width / 2 ? "right" : "left";
     const half = heightOf(api) / 2;
     const last = at(api, budget, rows - 1)[1];
     return {
       type: "group",
       children: [
         line(x, first - half, x, last + half, ink.limit, 2),
-        label(`${mib(budget)} MiB of the card`, x, first - half - 9, "right", ink.limit),
+        label(`${mib(budget)} MiB of the card`, x, first - half - 9, side, ink.limit),
       ],
     };
   });

@@ -66,9 +66,11 @@ export const plotArea = (isWide: boolean, rows: readonly string[]) => ({
   outerBoundsMode: "none" as const,
 });
 
-export function point(x: number, y: number, slot: Slot, size: number): Shape {
+export function point(x: number, y: number, slot: Slot, size: number, isHollow = false): Shape {
   const half = size / 2;
-  const style = { fill: slotColour(slot), stroke: ink.panel, lineWidth: 1 };
+  const style = isHollow
+    ? { fill: ink.panel, stroke: slotColour(slot), lineWidth: 2 }
+    : { fill: slotColour(slot), stroke: ink.panel, lineWidth: 1 };
   switch (slotSymbols[slot]) {
     case "circle":
       return { type: "circle", shape: { cx: x, cy: y, r: half }, style };

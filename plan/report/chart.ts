@@ -8,6 +8,11 @@ export interface Ranged {
   readonly high: number | null;
 }
 
+/** Whether a point is drawn hollow, because its number is from another source than those beside it. */
+interface Marked {
+  readonly isMarked: boolean;
+}
+
 /** Intervals are shown up to this much of the highest value: two noisy starts can give one of a hundred times it, which would squeeze all else. */
 const mostShown = 1.5;
 
@@ -16,10 +21,10 @@ export function cutInterval<Point extends Ranged>(point: Point, values: readonly
   return point.high === null ? point : { ...point, high: Math.min(point.high, mostShown * Math.max(...values)) };
 }
 
-/** A name in a legend with the look that it has in the chart: a series' symbol, a range, or a limit's line. */
+/** A name in a legend with the look that it has in the chart: a series' symbol, a range, a limit's line, or a marked point. */
 export interface LegendEntry {
   readonly name: string;
-  readonly look: Slot | "range" | "limit";
+  readonly look: Slot | "range" | "limit" | "marked";
 }
 
 /** Values of several series per row, one under the other. */
@@ -27,7 +32,7 @@ export interface RowsChart {
   readonly kind: "rows";
   readonly axis: string;
   readonly rows: readonly string[];
-  readonly series: readonly { readonly name: string; readonly slot: Slot; readonly points: readonly (Ranged | null)[] }[];
+  readonly series: readonly { readonly name: string; readonly slot: Slot; readonly points: readonly ((Ranged & Marked) | null)[] }[];
 }
 
 /** Planned range, engine's answer and measured value per row, against a budget. */
@@ -43,7 +48,7 @@ export interface MemoryChart {
     /** Planned for the build that the measured value is of, where that is another one. */
     readonly then: number | null;
     readonly engine: number | null;
-    readonly measured: number | null;
+    readonly measured: (Marked & { readonly value: number }) | null;
   }[];
 }
 
@@ -52,7 +57,9 @@ export interface ScatterChart {
   readonly kind: "scatter";
   readonly xAxis: string;
   readonly yAxis: string;
-  readonly points: readonly { readonly name: string; readonly x: number; readonly y: number; readonly slot: Slot }[];
+  readonly points: readonly (Marked & { readonly name: string; readonly x: number; readonly y: number; readonly slot: Slot })[];
+  /** What a slot's points have in common. */
+  readonly series: readonly { readonly name: string; readonly slot: Slot }[];
 }
 
 /** One quantity over measurements in order, with the least value that the gate would have accepted of each. */
@@ -64,25 +71,32 @@ export interface HistoryChart {
 
 export type Chart = RowsChart | MemoryChart | ScatterChart | HistoryChart;
 
-/** The legend of a chart; empty where it needs none. */
+/** The legend of a chart. */
 export function legendOf(chart: Chart): LegendEntry[] {
   switch (chart.kind) {
     case "rows":
-      return chart.series.map(({ name, slot }) => ({ name, look: slot }));
+      return [...legendOfSeries(chart.series), ...legendOfMarked(chart.series.flatMap(({ points }) => points))];
     case "memory":
       return [
         { name: "planned, lower to upper bound", look: "range" },
         ...(chart.rows.some(({ then }) => then !== null) ? [{ name: "planned for the build that was measured", look: 3 as const }] : []),
         ...(chart.rows.some(({ engine }) => engine !== null) ? [{ name: "engine's own answer", look: 2 as const }] : []),
         { name: "measured", look: 1 },
+        ...legendOfMarked(chart.rows.map(({ measured }) => measured)),
       ];
     case "history":
       return [
         { name: "measured, with 95 % interval", look: 0 },
-        { name: "worse than the margin allows", look: 1 },
+        { name: "shown to be worse than the margin allows", look: 1 },
         { name: "least that the gate's margin accepts after the one before", look: "limit" },
       ];
     case "scatter":
-      return [];
+      return [...legendOfSeries(chart.series), ...legendOfMarked(chart.points)];
   }
 }
+
+const legendOfSeries = (series: readonly { readonly name: string; readonly slot: Slot }[]): LegendEntry[] =>
+  series.map(({ name, slot }) => ({ name, look: slot }));
+
+const legendOfMarked = (points: readonly (Marked | null)[]): LegendEntry[] =>
+  points.some((point) => point?.isMarked === true) ? [{ name: "hollow: of another source than the hand-over", look: "marked" }] : [];

@@ -1,61 +1,67 @@
-import { cell, none, signedPercent, tokS, type Section, type Table } from "./document.ts";
+import { cell, none, signedPercent, tokS, type Cell, type Section, type Table } from "./document.ts";
 import type { ReportInput } from "./input.ts";
 import { qualitiesOf } from "./quality.ts";
-import { standingsOf, type Standing } from "./quality-section.ts";
+import { standingGroups, type Standing, type StandingGroup } from "./quality-section.ts";
 import type { Run } from "./runs.ts";
-import { day, groupBy, shortHost } from "./speed-section.ts";
+import { day, shortHost } from "./speed-section.ts";
+import { signOf } from "./statement.ts";
 
 /** Perplexity that a choice may cost over the best of its family, per cent: the perplexity gate's default margin for another quant. @see docs/gates.md */
 export const choiceMarginPercent = 3;
 
-/** The fastest profile of one host whose perplexity is within the margin of the best; null where no profile has both numbers. */
-export function chooseProfile(standings: readonly Standing[]): Standing | null {
-  const allowed = standings.filter(({ lossPercent }) => lossPercent <= choiceMarginPercent);
-  return allowed.reduce<Standing | null>((most, one) => (most === null || one.speed > most.speed ? one : most), null);
+/** What the numbers choose of a group, or why they choose nothing. */
+export type Choice = { readonly chosen: Standing } | { readonly none: string };
+
+/** The fastest profile of a group whose perplexity is within the margin of the best. */
+export function chooseProfile({ standings, isComparison }: StandingGroup): Choice {
+  if (!isComparison) return { none: "no comparison: neither another model nor the family's reference has a perplexity of this setup" };
+  const [first, ...others] = standings.filter(({ lossPercent }) => lossPercent <= choiceMarginPercent);
+  if (first === undefined) return { none: `none: each perplexity is more than ${choiceMarginPercent} % over the best` };
+  return { chosen: others.reduce((most, one) => (one.speed > most.speed ? one : most), first) };
 }
 
 /** What the numbers choose, what was decided, and what could not be measured. */
 export function decisionSection(input: ReportInput, runs: readonly Run[]): Section {
-  const standings = groupBy(
-    standingsOf(runs, qualitiesOf(input), input.modelOf),
-    ({ run, quality }) => `${run.hostKey}\n${quality.family}`,
-  );
+  const groups = standingGroups(runs, qualitiesOf(input), input.modelOf);
   return {
     id: "decision",
     title: "Decision",
     paragraphs: [
-      `Chosen by number: the fastest profile of a host and model family whose perplexity is at most ${choiceMarginPercent} % over the family's best. Below it, what was decided then, and why.`,
+      `Chosen by number: the fastest profile of a host, scenario set and model family whose perplexity is at most ${choiceMarginPercent} % over the family's best of the same corpus and chunks. Below it, what was decided then, and why.`,
     ],
     figures: [],
-    tables: [choiceTable(standings), ...input.handOvers.map(decisionTable), failureTable(input)].filter(({ rows }) => rows.length > 0),
+    tables: [choiceTable(groups), ...input.handOvers.map(decisionTable), failureTable(input)].filter(({ rows }) => rows.length > 0),
   };
 }
 
-function choiceTable(groups: readonly (readonly [Standing, ...Standing[]])[]): Table {
+function choiceTable(groups: readonly StandingGroup[]): Table {
   return {
     caption: "Chosen by number",
     columns: [
       { label: "host" },
+      { label: "by perplexity of" },
       { label: "profile" },
       { label: "tok/s", isNumber: true },
       { label: "perplexity", isNumber: true },
       { label: "over the best", isNumber: true },
     ],
-    rows: groups.flatMap((group) => {
-      const chosen = chooseProfile(group);
-      if (chosen === null) return [];
-      const { run, speed, quality, lossPercent } = chosen;
-      return [
-        [
-          cell(shortHost(run)),
-          cell(run.profile, { href: run.file, tone: "best" }),
-          cell(tokS(speed), { href: run.file }),
-          cell(quality.perplexity.toFixed(4), { href: quality.file }),
-          cell(signedPercent(lossPercent), { href: quality.file }),
-        ],
-      ];
-    }),
+    rows: groups.map(choiceRow),
   };
+}
+
+function choiceRow(group: StandingGroup): Cell[] {
+  const [{ run: first, quality: one }] = group.standings;
+  const judged = [cell(shortHost(first)), cell(`${one.family}: ${one.setup}`)];
+  const choice = chooseProfile(group);
+  if ("none" in choice) return [...judged, none(choice.none), none(), none(), none()];
+  const { run, speed, quality, lossPercent } = choice.chosen;
+  return [
+    ...judged,
+    cell(run.profile, { href: run.file, tone: "best" }),
+    cell(`${tokS(speed)}${signOf(...Object.values(run.speeds))}`, { href: run.file }),
+    cell(quality.perplexity.toFixed(4), { href: quality.file }),
+    cell(signedPercent(lossPercent), { href: quality.file }),
+  ];
 }
 
 const decisionTable = ({ file, content }: ReportInput["handOvers"][number]): Table => ({
@@ -64,10 +70,11 @@ const decisionTable = ({ file, content }: ReportInput["handOvers"][number]): Tab
   rows: content.decisions.map(({ decision, reason }) => [cell(decision, { href: file }), cell(reason)]),
 });
 
-/** Profiles without numbers, and files that don't read. */
-function failureTable({ handOvers, records, unreadable }: ReportInput): Table {
+/** Profiles without numbers, files that don't read, and results that are gone. */
+function failureTable({ handOvers, records, results, unreadable }: ReportInput): Table {
+  const there = new Set([...results, ...unreadable].map(({ file }) => file.slice(file.lastIndexOf("/") + 1)));
   return {
-    caption: "What could not be measured",
+    caption: "What could not be measured, or does not read",
     columns: [{ label: "profile or file" }, { label: "outcome" }, { label: "reason" }, { label: "from" }],
     rows: [
       ...handOvers.flatMap(({ content, expectations }) =>
@@ -86,6 +93,18 @@ function failureTable({ handOvers, records, unreadable }: ReportInput): Table {
           cell(shorten(content.reason)),
           cell(day(content.startedAt), { href: file }),
         ]),
+      ...records.flatMap(({ file, content: { profile, startedAt, result } }) =>
+        result === null || there.has(result)
+          ? []
+          : [
+              [
+                cell(profile),
+                cell("result gone", { tone: "bad" }),
+                cell(`the record names ${result}, which is not there`),
+                cell(day(startedAt), { href: file }),
+              ],
+            ],
+      ),
       ...unreadable.map(({ file, reason }) => [
         cell(file, { href: file }),
         cell("unreadable", { tone: "bad" }),

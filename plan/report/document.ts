@@ -43,12 +43,17 @@ export interface Section {
   readonly tables: readonly Table[];
 }
 
+/** One of the numbers that the page opens with; `href` is a path in the project, `section` the part whose tables hold what a count counts. */
+export type Fact = { readonly label: string; readonly value: string; readonly detail: string } & (
+  { readonly href: string } | { readonly section: string }
+);
+
 /** The whole report as values; HTML and Markdown are two ways to write it down. */
 export interface ReportDocument {
   readonly title: string;
   readonly lead: string;
   /** The few numbers that the page opens with. */
-  readonly facts: readonly { readonly label: string; readonly value: string; readonly detail: string; readonly href?: string }[];
+  readonly facts: readonly Fact[];
   readonly sections: readonly Section[];
 }
 

@@ -5,7 +5,7 @@ import { cutInterval } from "./chart.ts";
 import { cell, none, signedPercent, tokS, type Cell, type Figure, type Section, type Table } from "./document.ts";
 import type { Filed, ReportInput } from "./input.ts";
 import { compare, comparisonKey, levelsOf, scenariosOf, speedOf, type Run, type Speed } from "./runs.ts";
-import { day, groupBy, speedCell } from "./speed-section.ts";
+import { day, groupBy, speedCell, vramCell } from "./speed-section.ts";
 
 /** Charts of so many profiles are drawn, those with the newest measurements; the tables have all. */
 const mostCharts = 12;
@@ -95,8 +95,7 @@ function againstBefore(
   return { limit, differencePercent, verdict };
 }
 
-const isWorse = ({ verdict, limit, speed }: Step): boolean =>
-  verdict === "failed" || (verdict === null && limit !== null && speed.value < limit);
+const isWorse = ({ verdict }: Step): boolean => verdict === "failed";
 
 function historyFigure(steps: readonly Step[], index: number): Figure {
   const shown = steps.slice(-mostPoints);
@@ -149,7 +148,7 @@ function historyRow({ file, result, speed, differencePercent, verdict }: Step): 
     cell(result.subject.releaseId),
     speedCell(speed, file, false),
     differencePercent === null ? none("first") : cell(signedPercent(differencePercent), { href: file }),
-    cell(String(speed.starts)),
+    cell(String(speed.starts), { href: file }),
     verdict === null ? none("not decided") : cell(verdict, { tone: verdict === "passed" ? "good" : verdict === "failed" ? "bad" : "warn" }),
   ];
 }
@@ -163,11 +162,11 @@ const handOverTable = (runs: readonly Run[]): Table => ({
     { label: "VRAM MiB", isNumber: true },
     { label: "note" },
   ],
-  rows: runs.map(({ profile, at, speeds, memoryMiB, file, note }) => [
-    cell(profile, { href: file }),
-    cell(day(at)),
-    speedCell(speeds["short"], file, false),
-    memoryMiB === null ? none() : cell(String(memoryMiB), { href: file }),
-    cell(note ?? "taken from the hand-over"),
+  rows: runs.map((run) => [
+    cell(run.profile, { href: run.file }),
+    cell(day(run.at)),
+    speedCell(run.speeds["short"], run.file, false),
+    vramCell(run),
+    cell(run.note ?? "taken from the hand-over"),
   ]),
 });

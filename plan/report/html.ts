@@ -27,13 +27,13 @@ export function writeHtml(report: ReportDocument, context: PageContext): string 
     `<header>\n<h1>${escapeHtml(report.title)}</h1>\n<p class="lead">${escapeHtml(report.lead)}</p>\n${facts(report, context)}\n</header>`,
     `<nav aria-label="Parts of the report"><ul>${nav}</ul></nav>`,
     `<main id="content" tabindex="-1">\n${report.sections.map((part) => section(part, context)).join("\n")}\n</main>`,
-    `<footer>Made by npm run report. Numbers are links: each leads to the file that it is from.</footer>\n</body>\n</html>\n`,
+    `<footer>Made by npm run report. Numbers are links: each leads to the file that it is from, a count of profiles to the table of them.</footer>\n</body>\n</html>\n`,
   ].join("\n");
 }
 
 function facts({ facts: all }: ReportDocument, { linkTo }: PageContext): string {
-  const one = ({ label, value, detail, href }: ReportDocument["facts"][number]): string => {
-    const text = href === undefined ? escapeHtml(value) : `<a href="${escapeHtml(linkTo(href))}">${escapeHtml(value)}</a>`;
+  const one = ({ label, value, detail, ...from }: ReportDocument["facts"][number]): string => {
+    const text = `<a href="${escapeHtml("section" in from ? `#${from.section}` : linkTo(from.href))}">${escapeHtml(value)}</a>`;
     return `<div><dt>${escapeHtml(label)}</dt><dd class="value">${text}</dd><dd class="detail">${escapeHtml(detail)}</dd></div>`;
   };
   return `<dl class="facts">${all.map(one).join("")}</dl>`;
@@ -69,6 +69,7 @@ const looks: Record<LegendEntry["look"], string> = {
   3: '<path d="M6 0l6 6-6 6-6-6z" fill="var(--series-3)"/>',
   range:
     '<rect y="2" width="12" height="8" rx="2" fill="var(--series-0)" opacity=".35"/><path d="M6 1v10" stroke="var(--series-0)" stroke-width="2"/>',
+  marked: '<circle cx="6" cy="6" r="4" fill="none" stroke="var(--ink-soft)" stroke-width="2"/>',
   limit: '<path d="M0 6h12" stroke="var(--bad)" stroke-width="2"/>',
 };
 

@@ -4,7 +4,8 @@ import type { PageContext } from "./html.ts";
 /** The report's twin for terminals and code hosts: the same tables and words; a chart is its summary. */
 export function writeMarkdown(report: ReportDocument, { linkTo }: Pick<PageContext, "linkTo">): string {
   const facts = report.facts.map(
-    ({ label, value, detail, href }) => `- **${escapeMarkdown(label)}**: ${link(value, href, linkTo)} (${escapeMarkdown(detail)})`,
+    ({ label, value, detail, ...from }) =>
+      `- **${escapeMarkdown(label)}**: [${escapeMarkdown(value)}](${"section" in from ? `#${from.section}` : linkTo(from.href)}) (${escapeMarkdown(detail)})`,
   );
   const parts = report.sections.map(({ title, paragraphs, figures, tables }) =>
     [

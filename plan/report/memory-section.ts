@@ -1,7 +1,8 @@
-import type { EngineOpinion, PlanRow } from "../memory/table.ts";
+import type { EngineOpinion, MeasuredMemory, PlanRow } from "../memory/table.ts";
 import type { DevicePlan } from "../memory/types.ts";
 import { cell, mib, none, type Cell, type Section } from "./document.ts";
 import type { MemoryChart } from "./chart.ts";
+import { foreignSign, handOverSource } from "./statement.ts";
 
 /** Path in the project of a profile. */
 const profilePath = (profile: string): string => `configs/llama-cpp-${profile}.env`;
@@ -14,11 +15,12 @@ const gpuEngine = (engine: EngineOpinion): number | null => ("notAsked" in engin
 export function memorySection(rows: readonly PlanRow[], vramMiB: number): Section {
   const onGpu = rows.filter((row) => gpuOf(row) !== undefined);
   const fitting = onGpu.filter(({ plan }) => plan.kind === "planned" && plan.verdict === "fits").length;
+  const hasEngine = rows.some(({ engine }) => !("notAsked" in engine));
   return {
     id: "memory",
     title: "Memory",
     paragraphs: [
-      `Planned from the model's header and the flags, for a card of ${mib(vramMiB)} MiB and the build that the profile names; the bar spans lower and upper bound, its line is the expected figure. Measured figures may be of an older build, whose compute buffers differ: the column “planned then” is the same plan for that build.`,
+      `Planned from the model's header and the flags, for a card of ${mib(vramMiB)} MiB and the build that the profile names; the bar spans lower and upper bound, its line is the expected figure. Measured VRAM is what nvidia-smi says is in use on the GPU, by whatever uses it; measured RAM, of a profile without a GPU, is its container's, page cache included. Measured figures may be of an older build, whose compute buffers differ: the column “planned then” is the same plan for that build.`,
     ],
     figures:
       onGpu.length === 0
@@ -33,18 +35,19 @@ export function memorySection(rows: readonly PlanRow[], vramMiB: number): Sectio
           ],
     tables: [
       {
-        caption: "Memory by profile, MiB",
+        caption: `Memory by profile, MiB${foreignCaption(rows)}`,
         columns: [
           { label: "profile" },
           { label: "VRAM planned", isNumber: true },
           { label: "planned then", isNumber: true },
-          { label: "engine", isNumber: true },
-          { label: "measured", isNumber: true },
+          ...(hasEngine ? [{ label: "engine", isNumber: true }] : []),
+          { label: "VRAM measured", isNumber: true },
           { label: "RAM planned", isNumber: true },
+          { label: "RAM measured", isNumber: true },
           { label: "verdict" },
           { label: "cheapest fix" },
         ],
-        rows: rows.map(memoryRow),
+        rows: rows.map((row) => memoryRow(row, hasEngine)),
       },
     ],
   };
@@ -67,17 +70,25 @@ function memoryChart(rows: readonly PlanRow[], budget: number): MemoryChart {
           high: highMiB,
           then: row.then?.verdict === "refused" ? null : (row.then?.expectedMiB ?? null),
           engine: gpuEngine(row.engine),
-          measured: row.measured?.memoryMiB ?? null,
+          measured: row.measured?.of === "vram" ? { value: row.measured.memoryMiB, isMarked: isOfOther(row.measured) } : null,
         },
       ];
     }),
   };
 }
 
+const isOfOther = ({ statedBy }: MeasuredMemory): boolean => statedBy !== null && statedBy !== handOverSource;
+
 const range = ({ lowMiB, highMiB }: DevicePlan): string =>
   mib(lowMiB) === mib(highMiB) ? mib(lowMiB) : `${mib(lowMiB)} to ${mib(highMiB)}`;
 
-function memoryRow(row: PlanRow): Cell[] {
+/** Whose the marked figures are; empty where there are none. */
+function foreignCaption(rows: readonly PlanRow[]): string {
+  const sources = rows.flatMap(({ measured }) => (measured !== null && isOfOther(measured) ? [measured.statedBy] : []));
+  return sources.length === 0 ? "" : ` (${foreignSign} from the ${[...new Set(sources)].join(", ")}, not the hand-over)`;
+}
+
+function memoryRow(row: PlanRow, hasEngine: boolean): Cell[] {
   const { profile, plan, engine, measured, failure, then } = row;
   const planned = plan.kind === "planned" ? plan : null;
   const host = planned?.devices.find(({ device }) => device === "host");
@@ -90,14 +101,19 @@ function memoryRow(row: PlanRow): Cell[] {
     then === null
       ? none()
       : cell(`${mib(then.expectedMiB)} ${then.verdict}`, { href, ...(then.verdict === "refused" ? { tone: "bad" as const } : {}) }),
-    "notAsked" in engine ? none() : cell(`${mib(engine.gpuMiB ?? 0)} + ${mib(engine.hostMiB)} host`, { href }),
-    measured === null
-      ? failure === null
-        ? none()
-        : cell(failure, { tone: "bad" })
-      : cell(mib(measured.memoryMiB), { href: measured.source }),
+    ...(hasEngine ? [engineCell(engine, href)] : []),
+    measured === null && failure !== null ? cell(failure, { tone: "bad" }) : measuredCell(measured, "vram"),
     host === undefined ? none() : cell(range(host), { href }),
+    measuredCell(measured, "container"),
     cell(verdict, { tone: verdict === "fits" ? "good" : verdict === "tight" || verdict === "unknown" ? "warn" : "bad" }),
     planned?.fix ? cell(planned.fix.summary) : none(),
   ];
+}
+
+const engineCell = (engine: EngineOpinion, href: string): Cell =>
+  "notAsked" in engine ? none() : cell(`${mib(engine.gpuMiB ?? 0)} + ${mib(engine.hostMiB)} host`, { href });
+
+function measuredCell(measured: MeasuredMemory | null, of: MeasuredMemory["of"]): Cell {
+  if (measured?.of !== of) return none();
+  return cell(`${mib(measured.memoryMiB)}${isOfOther(measured) ? ` ${foreignSign}` : ""}`, { href: measured.source });
 }

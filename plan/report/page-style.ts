@@ -47,11 +47,12 @@ summary{cursor:pointer}
 details{margin:0 0 .6rem}
 details .tablebox{border:0;margin:0;border-top:1px solid var(--line);border-radius:0}
 details caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);padding:0}
-th,td{padding:.4rem .75rem;border-top:1px solid var(--line);text-align:left;vertical-align:top}
-thead th{color:var(--ink-soft);font-weight:600;font-size:.82rem;white-space:nowrap}
+th,td{padding:.4rem .65rem;border-top:1px solid var(--line);text-align:left;vertical-align:top}
+thead th{color:var(--ink-soft);font-weight:600;font-size:.82rem;vertical-align:bottom}
 tbody th{font-weight:500}
 td.num,.short{white-space:nowrap}
 .words{min-width:14rem;overflow-wrap:anywhere}
+@media (max-width:719px){thead th{white-space:nowrap}td.words{min-width:18rem}th.words{min-width:10rem}}
 .num{text-align:right;font-variant-numeric:tabular-nums}
 td a,tbody th a{color:inherit;text-decoration-color:var(--ink-soft)}
 td a:hover,tbody th a:hover{color:var(--link)}

@@ -4,6 +4,7 @@ import { qualitiesOf, type Quality } from "./quality.ts";
 import { compare, newestRuns, overallSpeed, type Run } from "./runs.ts";
 import { day, groupBy, shortHost } from "./speed-section.ts";
 import type { Slot } from "./chart.ts";
+import { isForeign } from "./statement.ts";
 
 /** A profile's speed on a host with the perplexity of what it serves. */
 export interface Standing {
@@ -14,44 +15,63 @@ export interface Standing {
   readonly lossPercent: number;
 }
 
-const groupKey = ({ family, setup }: Quality): string => `${family}\n${setup}`;
+/** What may be compared: standings of one host and scenario set, whose perplexities are of one family and setup. */
+export interface StandingGroup {
+  readonly standings: readonly [Standing, ...Standing[]];
+  /** Whether the perplexities are of two models at least, or one is the family's reference: a model that is alone is its own best, and that says nothing. */
+  readonly isComparison: boolean;
+}
+
+const setupKey = ({ family, setup }: Quality): string => `${family}\n${setup}`;
 
 /**
- * Speed and perplexity of the same profile. A perplexity that was measured with the profile counts; else the one that the hand-over of the run states
- * for the model. Without either a profile has no standing: nothing is carried over from another model or corpus.
+ * Speed and perplexity of the same profile, by what may be compared. The newest perplexity of each setup that was measured with the profile counts; of a
+ * hand-over's run the one that the hand-over states for the model. Nothing is carried over from another model or corpus.
  */
-export function standingsOf(runs: readonly Run[], qualities: readonly Quality[], modelOf: ReportInput["modelOf"]): Standing[] {
-  const best = new Map(
-    groupBy(qualities, groupKey).map((group) => [groupKey(group[0]), Math.min(...group.map(({ perplexity }) => perplexity))]),
-  );
-  return newestRuns(runs).flatMap((run) => {
-    const speed = overallSpeed(run);
-    const own = qualities.filter(({ profile }) => profile === run.profile).sort((a, b) => compare(b.at ?? "", a.at ?? ""));
-    const stated = qualities.filter(({ origin, model }) => origin === "handed over" && model === modelOf(run.profile));
-    const quality = run.origin === "handed over" ? stated[0] : own[0];
-    if (speed === null || quality === undefined) return [];
-    return [{ run, speed, quality, lossPercent: 100 * (quality.perplexity / (best.get(groupKey(quality)) ?? quality.perplexity) - 1) }];
+export function standingGroups(runs: readonly Run[], qualities: readonly Quality[], modelOf: ReportInput["modelOf"]): StandingGroup[] {
+  const standings = groupBy(qualities, setupKey).flatMap((comparable) => {
+    const best = Math.min(...comparable.map(({ perplexity }) => perplexity));
+    return newestRuns(runs).flatMap((run): (Standing & Pick<StandingGroup, "isComparison">)[] => {
+      const speed = overallSpeed(run);
+      const [quality] = comparable.filter((one) => isOfRun(one, run, modelOf)).sort((a, b) => compare(b.at ?? "", a.at ?? ""));
+      if (speed === null || quality === undefined) return [];
+      const lossPercent = 100 * (quality.perplexity / best - 1);
+      return [{ run, speed, quality, lossPercent, isComparison: isComparison(comparable) }];
+    });
   });
+  return groupBy(standings, ({ run, quality }) => [run.hostKey, run.scenarioSet, setupKey(quality)].join("\n")).map((group) => ({
+    standings: group,
+    isComparison: group[0].isComparison,
+  }));
 }
+
+const isOfRun = ({ origin, profile, model, file }: Quality, run: Run, modelOf: ReportInput["modelOf"]): boolean =>
+  run.origin === "handed over" ? origin === "handed over" && file === run.file && model === modelOf(run.profile) : profile === run.profile;
+
+const isComparison = (qualities: readonly Quality[]): boolean =>
+  qualities.some(({ origin }) => origin === "reference") || new Set(qualities.map(({ model }) => model)).size > 1;
 
 /** Perplexities by model and corpus, and speed against them. */
 export function qualitySection(input: ReportInput, runs: readonly Run[]): Section {
   const qualities = qualitiesOf(input);
-  const standings = groupBy(standingsOf(runs, qualities, input.modelOf), ({ run, quality }) => `${run.hostKey}\n${groupKey(quality)}`);
   return {
     id: "quality",
     title: "Quality",
     paragraphs: [
       "Perplexity: lower is better. Values compare only within one model family, corpus and number of chunks; each table holds one such group.",
     ],
-    figures: standings.flatMap((group, index) => scatterFigure(group, index)),
-    tables: groupBy(qualities, groupKey).map(qualityTable),
+    figures: standingGroups(runs, qualities, input.modelOf).flatMap(({ standings }, index) => scatterFigure(standings, index)),
+    tables: groupBy(qualities, setupKey).map(qualityTable),
   };
 }
+
+/** Slot of the models that have no slot of their own. */
+const lastSlot = 3;
 
 function scatterFigure(group: readonly [Standing, ...Standing[]], index: number): Figure[] {
   if (group.length < 2) return [];
   const models = [...new Set(group.map(({ quality }) => quality.model))];
+  const slotOf = (model: string): Slot => Math.min(lastSlot, models.indexOf(model)) as Slot;
   const fastest = group.reduce((most, one) => (one.speed > most.speed ? one : most));
   return [
     {
@@ -66,7 +86,12 @@ function scatterFigure(group: readonly [Standing, ...Standing[]], index: number)
           name: run.profile,
           x: quality.perplexity,
           y: speed,
-          slot: Math.min(3, models.indexOf(quality.model)) as Slot,
+          slot: slotOf(quality.model),
+          isMarked: Object.values(run.speeds).some(isForeign),
+        })),
+        series: models.slice(0, lastSlot + 1).map((model) => ({
+          name: slotOf(model) === lastSlot && models.length > lastSlot + 1 ? `${model} and other models` : model,
+          slot: slotOf(model),
         })),
       },
     },

@@ -1,17 +1,16 @@
 import { mean, sampleStandardDeviation } from "simple-statistics";
+import { containerPeakOf, vramPeakOf } from "../benchmark/memory.ts";
 import type { BenchmarkResult } from "../benchmark/result.ts";
 import { startLevels } from "../benchmark/sampling.ts";
-import { measuredVramMiB, type Expectations, type Measurement } from "../config/expectations.ts";
 import { studentQuantile } from "../gates/statistics.ts";
 import type { SpeedMetricName, StartLevel } from "../gates/thresholds.ts";
-import { takenAt, type HandOver } from "./handover.ts";
+import type { StatedNumber } from "./statement.ts";
 
 /** Decode workloads in the order in which they are shown; others of a result follow. */
 export const scenarioOrder = ["short", "medium", "long", "multi-turn"];
 
 /** A speed with its 95 % confidence interval over starts; bounds are null where fewer than two starts were measured. */
-export interface Speed {
-  readonly value: number;
+export interface Speed extends StatedNumber {
   readonly low: number | null;
   readonly high: number | null;
   readonly starts: number;
@@ -36,7 +35,10 @@ export interface Run {
   readonly scenarioSet: string;
   /** Decode speeds by scenario, tok/s; empty where the source states none. */
   readonly speeds: Readonly<Record<string, Speed>>;
-  readonly memoryMiB: number | null;
+  /** Most VRAM in use, MiB; null where nobody measured it. */
+  readonly vram: StatedNumber | null;
+  /** Memory of the container, page cache included; null where it is not on record. */
+  readonly containerMiB: number | null;
   /** What to know about the numbers, for a reader. */
   readonly note: string | null;
 }
@@ -70,7 +72,7 @@ export const comparisonKey = ({ host, subject, scenarioSet, protocolHash }: Benc
 
 /** A result file as a run. */
 export function runOfResult(file: string, result: BenchmarkResult, level: StartLevel): Run {
-  const peaks = result.starts.flatMap(({ memoryPeakMiB }) => memoryPeakMiB ?? []);
+  const vramMiB = vramPeakOf(result);
   return {
     profile: result.subject.profile,
     origin: "measured",
@@ -84,49 +86,10 @@ export function runOfResult(file: string, result: BenchmarkResult, level: StartL
     hostName: `${result.host.name}: ${result.device}, ${result.host.cpus} CPUs, ${Math.round(result.host.memoryMiB / 1024)} GiB`,
     scenarioSet: result.scenarioSet,
     speeds: Object.fromEntries(scenariosOf(result).map((name) => [name, speedOf(levelsOf(result, name, "decode", level))])),
-    memoryMiB: peaks.length === 0 ? null : Math.max(...peaks),
+    vram: vramMiB === null ? null : { value: vramMiB },
+    containerMiB: containerPeakOf(result),
     note: null,
   };
-}
-
-const isSpeedOf = (profile: string) => (entry: Measurement) => entry.profile === profile && entry.metric === "decodeSpeed";
-
-/** The results that a hand-over names, with the numbers that its expectations state: means without samples, so without intervals. */
-export function runsOfHandOver({ session, expectations: file, results }: HandOver, expectations: Expectations): Run[] {
-  return results.map(({ profile, file: named }) => {
-    const stated = expectations.measurements.filter(isSpeedOf(profile));
-    const single = (value: Measurement["value"]): Speed | null =>
-      typeof value === "number" ? { value, low: null, high: null, starts: 0 } : null;
-    const speeds: Record<string, Speed> = {};
-    for (const { scenario, value } of stated) {
-      const speed = single(value);
-      if (scenario !== undefined && speed !== null) speeds[scenario] ??= speed;
-    }
-    const others = [...new Set(stated.filter(({ source }) => source !== "hand-over").map(({ source }) => source))];
-    const about = stated.find(({ scenario, source }) => scenario === undefined && source === "hand-over");
-    return {
-      profile,
-      origin: "handed over",
-      file,
-      at: takenAt(named),
-      build: null,
-      device: expectations.host,
-      modelSha256: null,
-      key: `handed over/${session}`,
-      hostKey: `handed over/${session}`,
-      hostName: `Hand-over of session ${session}: ${expectations.host}`,
-      scenarioSet: "hand-over",
-      speeds,
-      memoryMiB: measuredVramMiB(expectations, profile) ?? null,
-      note: noteOf(speeds, others, about),
-    };
-  });
-}
-
-function noteOf(speeds: Readonly<Record<string, Speed>>, others: readonly string[], about: Measurement | undefined): string | null {
-  if (Object.keys(speeds).length === 0 && about === undefined) return "the hand-over names the result and states no number";
-  if (others.length === 0) return null;
-  return `the hand-over states ${about === undefined ? "no speed" : `about ${String(about.value)} tok/s`}; the numbers are the ${others.join(", ")}'s`;
 }
 
 /** Geometric mean over scenarios, tok/s; null where a run has no speeds. */

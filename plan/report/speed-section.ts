@@ -1,7 +1,9 @@
 import type { Figure, Section, Table } from "./document.ts";
-import { cell, mib, none, signedPercent, tokS, type Cell } from "./document.ts";
+import { cell, mib, none, signedPercent, tokS, type Cell, type Column } from "./document.ts";
+import { describeForeign } from "./handover-runs.ts";
 import { compare, newestRuns, overallSpeed, scenarioOrder, type Run, type Speed } from "./runs.ts";
 import { cutInterval, type Slot } from "./chart.ts";
+import { isForeign, signOf } from "./statement.ts";
 
 /** Charts show so many profiles of a host, the fastest; the table has all. */
 const mostRows = 16;
@@ -49,7 +51,7 @@ function speedFigure(group: readonly [Run, ...Run[]], index: number): Figure[] {
   if (fastest === undefined) return [];
   const scenarios = scenariosOfRuns(shown).slice(0, 4);
   const values = shown.flatMap(({ speeds }) => Object.values(speeds).map(({ value }) => value));
-  const cut = (speed: Speed | undefined): Speed | null => (speed === undefined ? null : cutInterval(speed, values));
+  const cut = (speed: Speed | undefined) => (speed === undefined ? null : { ...cutInterval(speed, values), isMarked: isForeign(speed) });
   const left = group.length > shown.length ? ` ${group.length - shown.length} more are in the table.` : "";
   return [
     {
@@ -74,7 +76,7 @@ export const shortHost = (run: Run): string =>
 
 export function speedCell(speed: Speed | undefined, file: string, isBest: boolean): Cell {
   if (speed === undefined) return none();
-  return cell(`${tokS(speed.value)}${describeHalf(speed)}`, { href: file, ...(isBest ? { tone: "best" as const } : {}) });
+  return cell(`${tokS(speed.value)}${describeHalf(speed)}${signOf(speed)}`, { href: file, ...(isBest ? { tone: "best" as const } : {}) });
 }
 
 /** Half of a speed's interval; only that it is wide where it is wider than the speed itself. */
@@ -89,41 +91,60 @@ function speedTable(group: readonly [Run, ...Run[]]): Table {
   const runs = [...group].sort(bySpeed);
   const scenarios = scenariosOfRuns(runs);
   const best = new Map(scenarios.map((name) => [name, Math.max(...runs.map(({ speeds }) => speeds[name]?.value ?? 0))]));
-  const fastest = overallSpeed(runs[0] ?? first);
-  const hasNotes = runs.some(({ note }) => note !== null);
-  const isMeasured = first.origin === "measured";
-  const memory = isMeasured ? "memory MiB" : "VRAM MiB";
-  return {
-    caption: `tok/s on ${first.hostName}${isMeasured ? `; scenario set ${first.scenarioSet}` : " (taken from the hand-over; no samples came with it)"}`,
-    columns: [
-      { label: "profile" },
-      ...scenarios.map((label) => ({ label, isNumber: true })),
-      { label: "against fastest", isNumber: true },
-      { label: memory, isNumber: true },
-      ...(isMeasured ? [{ label: "starts", isNumber: true }, { label: "build" }] : []),
-      { label: "measured" },
-      ...(hasNotes ? [{ label: "note" }] : []),
-    ],
-    rows: runs.map((run) => {
-      const overall = overallSpeed(run);
-      return [
-        cell(run.profile, { href: run.file }),
-        ...scenarios.map((name) => speedCell(run.speeds[name], run.file, run.speeds[name]?.value === best.get(name))),
-        overall === null || fastest === null
-          ? none()
-          : overall === fastest
-            ? cell("fastest", { tone: "best" })
-            : cell(signedPercent(100 * (overall / fastest - 1)), { href: run.file }),
-        run.memoryMiB === null ? none() : cell(mib(run.memoryMiB), { href: run.file }),
-        ...(isMeasured ? [startsCell(run), run.build === null ? none() : cell(run.build)] : []),
-        cell(day(run.at)),
-        ...(hasNotes ? [run.note === null ? none() : cell(run.note)] : []),
-      ];
-    }),
-  };
+  const columns: RunColumn[] = [
+    { label: "profile", cellOf: (run) => cell(run.profile, { href: run.file }) },
+    ...scenarios.map((name) => ({
+      label: name,
+      isNumber: true,
+      cellOf: ({ speeds, file }: Run) => speedCell(speeds[name], file, speeds[name]?.value === best.get(name)),
+    })),
+    { label: "against fastest", isNumber: true, cellOf: againstFastest(overallSpeed(runs[0] ?? first)) },
+    ...(runs.some(({ vram }) => vram !== null) ? [{ label: "VRAM MiB", isNumber: true, cellOf: vramCell }] : []),
+    ...(runs.some(({ containerMiB }) => containerMiB !== null) ? [{ label: "RAM MiB", isNumber: true, cellOf: containerCell }] : []),
+    ...(first.origin === "measured" ? measuredColumns : []),
+    { label: "measured", cellOf: ({ at }) => cell(day(at)) },
+    ...(runs.some(({ note }) => note !== null)
+      ? [{ label: "note", cellOf: ({ note }: Run) => (note === null ? none() : cell(note)) }]
+      : []),
+  ];
+  return { caption: captionOf(first, runs), columns, rows: runs.map((run) => columns.map(({ cellOf }) => cellOf(run))) };
 }
 
-const startsCell = ({ speeds }: Run): Cell => cell(String(Math.max(0, ...Object.values(speeds).map(({ starts }) => starts))));
+/** A column with what it shows of a run. */
+interface RunColumn extends Column {
+  readonly cellOf: (run: Run) => Cell;
+}
+
+function captionOf(first: Run, runs: readonly Run[]): string {
+  if (first.origin === "measured") {
+    const ram = runs.some(({ containerMiB }) => containerMiB !== null) ? "; RAM is the container's, page cache included" : "";
+    return `tok/s on ${first.hostName}; scenario set ${first.scenarioSet}${ram}`;
+  }
+  const foreign = describeForeign(runs);
+  return `tok/s on ${first.hostName} (taken from the hand-over; no samples came with it${foreign === "" ? "" : `; ${foreign}`})`;
+}
+
+const againstFastest =
+  (fastest: number | null) =>
+  (run: Run): Cell => {
+    const overall = overallSpeed(run);
+    if (overall === null || fastest === null) return none();
+    if (overall === fastest) return cell("fastest", { tone: "best" });
+    return cell(`${signedPercent(100 * (overall / fastest - 1))}${signOf(...Object.values(run.speeds))}`, { href: run.file });
+  };
+
+export const vramCell = ({ vram, file }: Run): Cell => (vram === null ? none() : cell(`${mib(vram.value)}${signOf(vram)}`, { href: file }));
+
+const containerCell = ({ containerMiB, file }: Run): Cell => (containerMiB === null ? none() : cell(mib(containerMiB), { href: file }));
+
+const measuredColumns: readonly RunColumn[] = [
+  {
+    label: "starts",
+    isNumber: true,
+    cellOf: ({ speeds, file }) => cell(String(Math.max(0, ...Object.values(speeds).map(({ starts }) => starts))), { href: file }),
+  },
+  { label: "build", cellOf: ({ build }) => (build === null ? none() : cell(build)) },
+];
 
 /** Date and minute of an ISO time. */
 export const day = (iso: string): string => iso.slice(0, 16).replace("T", " ");

@@ -44,7 +44,9 @@ async function compareAction(a: string, b: string, options: CompareOptions): Pro
     process.exitCode = usageExitCode;
     return;
   }
-  const thresholds = await readThresholds(projectDir);
+  const thresholds = await readThresholds(projectDir, (file, error) => {
+    throw new Error(`${file}: does not read`, { cause: error });
+  });
   const compared = pairs.map(([baseline, candidate]) => {
     const settings = settingsFor(baseline, thresholds.get(baseline.result.scenarioSet), options.margin);
     return { baseline, candidate, ...compareSpeed(baseline.result, candidate.result, settings, options.anyway) };

@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { median } from "simple-statistics";
 import { z } from "zod";
 
+import { vramOf } from "../../plan/benchmark/memory.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import type { BenchmarkResult, Host, StartSample } from "../../plan/benchmark/result.ts";
 import { speedMetrics, startLevels } from "../../plan/benchmark/sampling.ts";
@@ -22,7 +23,7 @@ import type { GateContext, Outcome } from "./gate-program.ts";
 import { describeHost } from "./host.ts";
 import { execText } from "../docker/exec.ts";
 import { writeWhole } from "../files.ts";
-import { memoryPeakMiB } from "./memory.ts";
+import { memoryPeakMiB, vramUsedMiB } from "./memory.ts";
 import { ScenarioRun } from "./scenario-run.ts";
 import { failBlind } from "./vision.ts";
 
@@ -54,12 +55,17 @@ async function measureStart(
 ): Promise<StartSample> {
   const { protocol } = input;
   const { ctxSize } = await readProps(server, context.signal);
+  const idle = await vramUsedMiB(container);
   const beginMs = performance.now();
   const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(index === 0);
   const measuredMs = performance.now() - beginMs;
-  const [load, peak] = await Promise.all([execText(container, ["cat", "/proc/loadavg"]), memoryPeakMiB(container)]);
+  const [load, peak, after] = await Promise.all([
+    execText(container, ["cat", "/proc/loadavg"]),
+    memoryPeakMiB(container),
+    vramUsedMiB(container),
+  ]);
   const loadAverage = load === undefined ? null : Number.parseFloat(load);
-  return { startedAt, readyMs, measuredMs, memoryPeakMiB: peak, loadAverage, requests };
+  return { startedAt, readyMs, measuredMs, memoryPeakMiB: peak, ...vramOf(idle, after), loadAverage, requests };
 }
 
 async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ build: string; ctxSize: number }> {

@@ -1,5 +1,7 @@
 import type Docker from "dockerode";
 import { z } from "zod";
+import { sumOfGpus, vramCommand } from "../../plan/benchmark/memory.ts";
+import { execText } from "../docker/exec.ts";
 
 const statsSchema = z.object({ memory_stats: z.object({ usage: z.number().optional(), max_usage: z.number().optional() }) });
 
@@ -23,4 +25,9 @@ export async function memoryNowMiB(container: Docker.Container): Promise<number 
   if (memory.usage === undefined) return null;
   const cache = memory.stats?.total_inactive_file ?? memory.stats?.inactive_file ?? 0;
   return Math.round((memory.usage - cache) / 2 ** 20);
+}
+
+/** Memory in use on the GPUs that a container sees, MiB together, by whatever uses them; undefined where `nvidia-smi` is not there or doesn't say. */
+export async function vramUsedMiB(container: Docker.Container): Promise<number | undefined> {
+  return sumOfGpus(await execText(container, vramCommand));
 }

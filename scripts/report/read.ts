@@ -6,7 +6,6 @@ import { benchRecordSchema, recordPrefix } from "../../plan/bench/record.ts";
 import { benchmarkResultSchema } from "../../plan/benchmark/result.ts";
 import { parseExpectations } from "../../plan/config/expectations.ts";
 import { parseModels } from "../../plan/config/models.ts";
-import { parseProfile } from "../../plan/config/profile.ts";
 import { benchmarkThresholdsSchema, type BenchmarkThresholds } from "../../plan/gates/thresholds.ts";
 import { perplexityReferenceSchema } from "../../plan/gates/reference.ts";
 import { parseHandOver } from "../../plan/report/handover.ts";
@@ -18,6 +17,7 @@ import { z } from "zod";
 const resultsFolder = "benchmarks";
 const handOverPrefix = "handover-";
 const resultPrefix = "llama-cpp-";
+const referencesFolder = "configs/references";
 
 /** The part of a stack's file that says how its gate decides. */
 const stackFileSchema = z.object({
@@ -28,6 +28,8 @@ const stackFileSchema = z.object({
   }),
 });
 
+type StackGate = z.output<typeof stackFileSchema>["config"]["llm-server:gates"]["benchmark"];
+
 export interface ReadOptions {
   /** The project's folder. */
   readonly folder: string;
@@ -36,96 +38,87 @@ export interface ReadOptions {
   readonly docker: Docker | null;
 }
 
-/** Everything that a report is made from, out of the project's files. A result that does not read is named, and stops nothing. */
+/** Everything that a report is made from, out of the project's files. A result, hand-over, reference, profile or stack file that does not read is named, and stops nothing. */
 export async function readReportInput({ folder, vramMiB, docker }: ReadOptions): Promise<ReportInput> {
-  const names = await list(join(folder, resultsFolder));
-  const unreadable: { file: string; reason: string }[] = [];
-  const readAll = async <S extends z.ZodType>(prefix: string, schema: S): Promise<Filed<z.output<S>>[]> => {
-    const all: Filed<z.output<S>>[] = [];
-    for (const name of names.filter((one) => one.startsWith(prefix))) {
-      const file = `${resultsFolder}/${name}`;
-      try {
-        all.push({ file, content: schema.parse(JSON.parse(await readFile(join(folder, file), "utf8"))) });
-      } catch (error) {
-        unreadable.push({ file, reason: describeError(error).replaceAll(/\s*\n\s*/g, "; ") });
-      }
-    }
-    return all;
-  };
-  const results = await readAll(resultPrefix, benchmarkResultSchema);
-  const records = await readAll(recordPrefix, benchRecordSchema);
+  const files = new ProjectFiles(folder);
+  const named = async (prefix: string): Promise<string[]> =>
+    (await list(join(folder, resultsFolder))).filter((name) => name.startsWith(prefix)).map((name) => `${resultsFolder}/${name}`);
+  const results = await files.all(await named(resultPrefix), (text) => benchmarkResultSchema.parse(JSON.parse(text)));
+  const records = await files.all(await named(recordPrefix), (text) => benchRecordSchema.parse(JSON.parse(text)));
+  const handOvers = await files.all(await named(handOverPrefix), (text, file) => readHandOver(folder, text, file));
   const models = parseModels(await readFile(join(folder, "configs/models.yaml"), "utf8"));
-  const profiles = await readProfileModels(folder);
-  const thresholds = await readThresholds(folder);
-  const measured = measuredMemory(results);
-  const rows = await readPlanRows({ folder, vramMiB, set: {}, profiles: [], docker });
+  const thresholds = await readThresholds(folder, files.say);
+  const memory = await readPlanRows({ folder, vramMiB, set: {}, profiles: [], docker, onUnreadable: files.say });
   return {
     results,
     records,
-    handOvers: await readHandOvers(folder, names),
-    references: await readReferences(folder),
-    unreadable,
-    memory: rows.map((row) => ({ ...row, measured: measured.get(row.profile) ?? row.measured })),
+    handOvers: handOvers.map(({ file, content }) => ({ file, ...content })),
+    references: await readReferences(files),
+    unreadable: files.unreadable,
+    memory,
     vramMiB,
-    modelOf: (profile) => profiles.get(profile),
+    modelOf: (id) => memory.find(({ profile }) => profile === id)?.model,
     familyOf: (model) => (Object.hasOwn(models, model) ? models[model]?.family : undefined),
     thresholdsOf: (scenarioSet) => thresholds.get(scenarioSet),
   };
 }
 
-/** Highest memory of each profile's newest result that has one. */
-function measuredMemory(results: ReportInput["results"]): Map<string, { memoryMiB: number; source: string }> {
-  const measured = new Map<string, { memoryMiB: number; source: string }>();
-  for (const { file, content } of results) {
-    const peaks = content.starts.flatMap(({ memoryPeakMiB }) => memoryPeakMiB ?? []);
-    if (peaks.length > 0) measured.set(content.subject.profile, { memoryMiB: Math.max(...peaks), source: file });
+/** A project's files as they are read, and those that do not read. */
+class ProjectFiles {
+  readonly folder: string;
+  readonly unreadable: { file: string; reason: string }[] = [];
+
+  constructor(folder: string) {
+    this.folder = folder;
   }
-  return measured;
-}
 
-async function readHandOvers(folder: string, names: readonly string[]): Promise<ReportInput["handOvers"]> {
-  return Promise.all(
-    names
-      .filter((name) => name.startsWith(handOverPrefix))
-      .map(async (name) => {
-        const file = `${resultsFolder}/${name}`;
-        const content = parseHandOver(await readFile(join(folder, file), "utf8"), file);
-        return {
-          file,
-          content,
-          expectations: parseExpectations(await readFile(join(folder, content.expectations), "utf8"), content.expectations),
-        };
-      }),
-  );
-}
+  readonly say = (file: string, error: unknown): void => {
+    this.unreadable.push({ file, reason: describeError(error).replaceAll(/\s*\n\s*/g, "; ") });
+  };
 
-async function readReferences(folder: string): Promise<ReportInput["references"]> {
-  const names = await list(join(folder, "configs/references"));
-  const all: Filed<z.output<typeof perplexityReferenceSchema>>[] = [];
-  for (const name of names) {
-    const file = `configs/references/${name}`;
-    const parsed = perplexityReferenceSchema.safeParse(JSON.parse(await readFile(join(folder, file), "utf8")));
-    if (parsed.success) all.push({ file, content: parsed.data }); // references of other gates lie there too
+  /** Those of the files that read, in their order. */
+  async all<T>(files: readonly string[], parseText: (text: string, file: string) => T | Promise<T>): Promise<Filed<T>[]> {
+    const all: Filed<T>[] = [];
+    for (const file of files) {
+      try {
+        all.push({ file, content: await parseText(await readFile(join(this.folder, file), "utf8"), file) });
+      } catch (error) {
+        this.say(file, error);
+      }
+    }
+    return all;
   }
-  return all;
 }
 
-async function readProfileModels(folder: string): Promise<Map<string, string>> {
-  const models = new Map<string, string>();
-  for (const name of await list(join(folder, "configs"), ".env")) {
-    const [, id] = /^llama-cpp-(.+)\.env$/.exec(name) ?? [];
-    if (id === undefined) continue;
-    const file = `configs/${name}`;
-    models.set(id, parseProfile(await readFile(join(folder, file), "utf8"), { id, file }).model);
-  }
-  return models;
+async function readHandOver(folder: string, text: string, file: string): Promise<Omit<ReportInput["handOvers"][number], "file">> {
+  const content = parseHandOver(text, file);
+  return { content, expectations: parseExpectations(await readFile(join(folder, content.expectations), "utf8"), content.expectations) };
 }
 
-/** What the gates decide by, by scenario set; of several stacks with one set, the first by name of those whose gate decides, else of those that only report. */
-export async function readThresholds(folder: string): Promise<Map<string, BenchmarkThresholds>> {
+async function readReferences(files: ProjectFiles): Promise<ReportInput["references"]> {
+  const names = (await list(join(files.folder, referencesFolder))).map((name) => `${referencesFolder}/${name}`);
+  const all = await files.all(names, (text) => perplexityReferenceSchema.safeParse(JSON.parse(text)).data);
+  return all.flatMap(({ file, content }) => (content === undefined ? [] : [{ file, content }])); // references of other gates lie there too
+}
+
+/**
+ * What the gates decide by, by scenario set; of several stacks with one set, the first by name of those whose gate decides, else of those that only
+ * report. `onUnreadable` is told of a stack's file that is no YAML.
+ */
+export async function readThresholds(
+  folder: string,
+  onUnreadable: (file: string, error: unknown) => void,
+): Promise<Map<string, BenchmarkThresholds>> {
   const names = (await readdir(folder)).filter((name) => /^Pulumi\.[^.]+\.yaml$/.test(name)).sort();
-  const gates = await Promise.all(names.map(async (name) => stackFileSchema.safeParse(parse(await readFile(join(folder, name), "utf8")))));
-  const benchmarks = gates.flatMap(({ data }) => (data === undefined ? [] : [data.config["llm-server:gates"].benchmark]));
+  const benchmarks: StackGate[] = [];
+  for (const name of names) {
+    try {
+      const { data } = stackFileSchema.safeParse(parse(await readFile(join(folder, name), "utf8")));
+      if (data !== undefined) benchmarks.push(data.config["llm-server:gates"].benchmark);
+    } catch (error) {
+      onUnreadable(name, error);
+    }
+  }
   const thresholds = new Map<string, BenchmarkThresholds>();
   for (const { scenarioSet, thresholds: own } of [
     ...benchmarks.filter(({ dryRun }) => !dryRun),

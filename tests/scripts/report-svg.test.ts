@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Chart } from "../../plan/report/chart.ts";
+import { spread } from "../../plan/report/chart-points.ts";
 import { renderSvg } from "../../scripts/report/svg.ts";
 
 // Proves that charts render without a browser, with values where they belong; how they look is for tests/integration/report.test.ts and its screenshots.
@@ -8,15 +9,21 @@ const rows: Chart = {
   kind: "rows",
   axis: "tok/s",
   rows: ["first", "second"],
-  series: [{ name: "short", slot: 0, points: [{ value: 50, low: 40, high: 60 }, null] }],
+  series: [{ name: "short", slot: 0, points: [{ value: 50, low: 40, high: 60, isMarked: false }, null] }],
 };
 const memory: Chart = {
   kind: "memory",
   axis: "MiB",
   budget: 16_384,
-  rows: [{ name: "a", low: 100, expected: 150, high: 200, then: 155, engine: 140, measured: 160 }],
+  rows: [{ name: "a", low: 100, expected: 150, high: 200, then: 155, engine: 140, measured: { value: 160, isMarked: true } }],
 };
-const scatter: Chart = { kind: "scatter", xAxis: "perplexity", yAxis: "tok/s", points: [{ name: "only", x: 6.5, y: 40, slot: 2 }] };
+const scatter: Chart = {
+  kind: "scatter",
+  xAxis: "perplexity",
+  yAxis: "tok/s",
+  points: [{ name: "only", x: 6.5, y: 40, slot: 2, isMarked: false }],
+  series: [{ name: "model", slot: 2 }],
+};
 const history: Chart = {
   kind: "history",
   axis: "tok/s",
@@ -45,6 +52,25 @@ describe("charts", () => {
   it("are the same text each time", () => {
     const withoutIds = (svg: string): string => svg.replaceAll(/zr\d+/g, "zr");
     expect(withoutIds(renderSvg(history, 600))).toBe(withoutIds(renderSvg(history, 600)));
+  });
+
+  it("write a small budget to the right of its line, where there is room", () => {
+    const anchorOf = (budget: number): string | undefined =>
+      /<text[^>]*text-anchor="(\w+)"[^>]*>[^<]*of the card/.exec(renderSvg({ ...memory, budget }, 330))?.[1];
+    expect([anchorOf(10), anchorOf(16_384)]).toEqual(["start", "end"]);
+  });
+
+  it("write the names of points that are in one place under each other", () => {
+    expect(spread([100, null, 104, 100, 200], 14)).toEqual([100, null, 128, 114, 200]);
+    const two = { ...scatter, points: ["first", "second"].map((name) => ({ name, x: 6.5, y: 40, slot: 0 as const, isMarked: false })) };
+    const svg = renderSvg(two, 1040);
+    const [first, second] = ["first", "second"].map((name) => Number(new RegExp(` y="([\\d.]+)"[^>]*>${name}<`).exec(svg)?.[1]));
+    expect((second ?? NaN) - (first ?? NaN)).toBe(14);
+  });
+
+  it("draw a marked point hollow", () => {
+    expect(renderSvg(memory, 1040)).toMatch(/fill="var\(--panel\)" stroke="var\(--series-1\)"/);
+    expect(renderSvg(rows, 1040)).not.toMatch(/fill="var\(--panel\)" stroke="var\(--series/);
   });
 
   it("draw an interval from its lower to its upper bound", () => {

@@ -29,10 +29,10 @@ export async function addHistory(folder: string): Promise<void> {
     ),
   );
   const records = [
-    madeRecord("dev", minuteOf(1), 22.657),
-    madeRecord("dev-fast", minuteOf(2), 23.3),
-    madeRecord("dev-slow", minuteOf(3), 22.7),
-    madeRecord("dev-huge", minuteOf(4), null),
+    madeRecord("dev", minuteOf(0), 22.657),
+    madeRecord("dev-fast", minuteOf(1), 23.3),
+    madeRecord("dev-slow", minuteOf(2), 22.7),
+    madeRecord("dev-huge", minuteOf(3), null),
   ];
   await writeMade(folder, results, records);
 }

@@ -16,6 +16,9 @@ export interface ResultWish {
   readonly starts?: number;
   /** Spread of the starts, per cent; each start's is drawn from the time and the profile. */
   readonly spreadPercent?: number;
+  readonly scenarioSet?: string;
+  /** Of the first start; each later one has 1 MiB more. @default - as of a version that measured none */
+  readonly vramPeakMiB?: number;
 }
 
 const scenarios = { short: 1, medium: 0.963, long: 0.944, "multi-turn": 0.994 } as const;
@@ -45,7 +48,16 @@ function request(scenario: string, turn: number, tokensPerSec: number): RequestS
 
 /** A result file's content that nobody measured: for tests of what reads them, never for a claim about speed. */
 export function madeResult(wish: ResultWish): BenchmarkResult {
-  const { profile, startedAt, build = "b11669", host = "bench-host", starts = 3, spreadPercent = 1 } = wish;
+  const {
+    profile,
+    startedAt,
+    build = "b11669",
+    host = "bench-host",
+    starts = 3,
+    spreadPercent = 1,
+    scenarioSet = "dev",
+    vramPeakMiB,
+  } = wish;
   return {
     version: 1,
     startedAt,
@@ -62,7 +74,7 @@ export function madeResult(wish: ResultWish): BenchmarkResult {
     device: "test device",
     ctxSize: 2048,
     host: { fingerprint: host, name: host, cpu: "test CPU", cpus: 8, memoryMiB: 65_536, kernel: "6", docker: "20", gpus: [] },
-    scenarioSet: "dev",
+    scenarioSet,
     protocolHash: "protocol",
     starts: Array.from({ length: starts }, (_, index) => {
       const factor = 1 + ((drawn(`${profile}${startedAt}${index}`) - 0.5) * 2 * spreadPercent) / 100;
@@ -70,7 +82,8 @@ export function madeResult(wish: ResultWish): BenchmarkResult {
       const requests = Object.entries(scenarios).flatMap(([name, share]) =>
         [0, 1, 2].map((turn) => request(name, name === "multi-turn" ? turn : 0, speed * share)),
       );
-      return { startedAt, readyMs: 500, memoryPeakMiB: 275 + index, loadAverage: 0.5, requests };
+      const vram = vramPeakMiB === undefined ? {} : { vramIdleMiB: vramPeakMiB - 100, vramPeakMiB: vramPeakMiB + index };
+      return { startedAt, readyMs: 500, memoryPeakMiB: 275 + index, ...vram, loadAverage: 0.5, requests };
     }),
   };
 }

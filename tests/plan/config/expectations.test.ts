@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { measuredSpeeds, measuredVramMiB, parseExpectations } from "../../../plan/config/expectations.ts";
+import { measuredSpeeds, measuredVram, parseExpectations } from "../../../plan/config/expectations.ts";
 import { parseSampling, samplingFields, samplingFlags } from "../../../plan/config/sampling.ts";
 import { configErrorLines, profileIds, readProjectFile, readSurroundings } from "./support.ts";
 
@@ -31,12 +31,12 @@ describe("the expectations of session 005", () => {
     ["s005-c8-q4km-fit", 64.3, 62.8, 57.4, 54.2, 14595],
   ])("hold speed and VRAM of %s", (profile, short, medium, long, multiTurn, vram) => {
     expect(measuredSpeeds(expectations, profile)).toEqual({ short, medium, long, "multi-turn": multiTurn });
-    expect(measuredVramMiB(expectations, profile)).toBe(vram);
+    expect(measuredVram(expectations, profile)?.value).toBe(vram);
   });
 
   it("hold nothing for a profile that the hand-over gives no numbers of", () => {
     expect(measuredSpeeds(expectations, "s005-c3-nokv")).toEqual({});
-    expect(measuredVramMiB(expectations, "s005-c3-nokv")).toBeUndefined();
+    expect(measuredVram(expectations, "s005-c3-nokv")).toBeUndefined();
   });
 
   it("hold perplexities whose changes are the stated ones", () => {
