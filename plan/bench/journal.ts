@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { changedInputs, type BenchInputs } from "./inputs.ts";
 import { benchOutcomeSchema } from "./record.ts";
 
 const entrySchema = z.discriminatedUnion("kind", [
@@ -61,6 +62,21 @@ export function readJournal(text: string): JournalState {
     isFinished: own.some(({ kind }) => kind === "finished"),
     done: [...new Map(ends.map((entry) => [entry.profile, entry])).values()],
     interrupted: last?.kind === "begin" ? { profile: last.profile, stack: last.stack } : null,
+  };
+}
+
+/** Of what an interrupted run has done, what is asked for and made of the same still, and what has changed of the rest of what is asked for. */
+export function whatHolds(
+  done: readonly EndEntry[],
+  asked: ReadonlyMap<string, BenchInputs>,
+): { holds: EndEntry[]; changed: { profile: string; names: string[] }[] } {
+  const compared = done.flatMap((entry) => {
+    const now = asked.get(entry.profile);
+    return now === undefined ? [] : [{ entry, names: changedInputs(entry.inputs, now) }];
+  });
+  return {
+    holds: compared.filter(({ names }) => names.length === 0).map(({ entry }) => entry),
+    changed: compared.filter(({ names }) => names.length > 0).map(({ entry: { profile }, names }) => ({ profile, names })),
   };
 }
 

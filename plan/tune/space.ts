@@ -166,7 +166,8 @@ const without = (flags: Flags, ...keys: readonly string[]): Flags =>
 
 function candidateOf(input: MemoryInput, common: Common, change: ProfileChange, placement: Placement): Candidate | null {
   const set = { ...without(change.set, ...placement.drop), ...placement.set };
-  const drop = [...new Set([...change.drop, ...placement.drop])].filter((key) => set[key] === undefined);
+  const own = placement.drop.filter((key) => input.flags[key] !== undefined);
+  const drop = [...new Set([...change.drop, ...own])].filter((key) => set[key] === undefined);
   const plan = planBare({ ...input, flags: changed(input.flags, { set, drop }) });
   if (plan.kind === "unknown") return null;
   const gpus = plan.devices.filter(({ device }) => device !== "host");

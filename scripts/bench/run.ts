@@ -1,5 +1,5 @@
-import { changedInputs, inputsOf, type BenchInputs } from "../../plan/bench/inputs.ts";
-import type { EndEntry } from "../../plan/bench/journal.ts";
+import { inputsOf, type BenchInputs } from "../../plan/bench/inputs.ts";
+import { whatHolds, type EndEntry } from "../../plan/bench/journal.ts";
 import { workPhases } from "../../plan/bench/outcome.ts";
 import type { BenchRecord } from "../../plan/bench/record.ts";
 import { benchStack } from "../../plan/bench/settings.ts";
@@ -45,7 +45,8 @@ export async function runBench(request: BenchRequest, signal: AbortSignal): Prom
     await journal.reset();
     await journal.append({ kind: "run", request: request.key, profiles: variants.map(({ id }) => id), at: now() });
   }
-  const before = isResumed ? stillValid(state.done, inputs, (line) => progress.line(line)) : [];
+  const { holds: before, changed } = whatHolds(isResumed ? state.done : [], inputs);
+  for (const { profile, names } of changed) progress.line(`${profile} is measured again: ${names.join(", ")} changed since`);
   if (before.length > 0) progress.line(`going on with an interrupted run: ${before.length} of ${variants.length} are done`);
   const done: EndEntry[] = [];
   for (const variant of variants.filter(({ id }) => !before.some(({ profile }) => profile === id))) {
@@ -74,16 +75,6 @@ export async function runBench(request: BenchRequest, signal: AbortSignal): Prom
 export async function finishRun({ projectDir, journal: name }: Pick<BenchRequest, "projectDir" | "journal">): Promise<void> {
   await using journal = await JournalFile.open(journalOf(projectDir, name));
   await journal.append({ kind: "finished", at: now() });
-}
-
-/** Of the profiles that an interrupted run has done, those that are asked for and that nothing has changed of; of the others, what has is said. */
-function stillValid(done: readonly EndEntry[], inputs: ReadonlyMap<string, BenchInputs>, say: (line: string) => void): EndEntry[] {
-  return done.filter(({ profile, inputs: before }) => {
-    const now = inputs.get(profile);
-    const changed = now === undefined ? [] : changedInputs(before, now);
-    if (changed.length > 0) say(`${profile} is measured again: ${changed.join(", ")} changed since`);
-    return now !== undefined && changed.length === 0;
-  });
 }
 
 const endOf = (record: BenchRecord, file: string, inputs: BenchInputs): EndEntry => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { changedInputs, inputsOf } from "../../plan/bench/inputs.ts";
-import { journalLine, readJournal, type JournalEntry } from "../../plan/bench/journal.ts";
+import { journalLine, readJournal, whatHolds, type JournalEntry } from "../../plan/bench/journal.ts";
 import { decideOutcome, describeSeconds, phaseOfUrn, phaseSeconds, secondsLeft, type BenchTraces } from "../../plan/bench/outcome.ts";
 import { scaleToDev } from "../../plan/bench/scale.ts";
 import { asPulumiConfig, benchStack, stackSettings } from "../../plan/bench/settings.ts";
@@ -179,6 +179,17 @@ describe("a journal", () => {
       done: [again],
       interrupted: null,
     });
+  });
+
+  it("holds for what is asked for again and is made of the same, and says what changed of the rest", () => {
+    const done = ["a", "b", "c"].map((profile) => end(profile) as Extract<JournalEntry, { kind: "end" }>);
+    const same = { "configs/benchmark.yaml": "1" };
+    const asked = new Map([
+      ["a", same],
+      ["b", { "configs/benchmark.yaml": "2" }],
+      ["d", same],
+    ]);
+    expect(whatHolds(done, asked)).toEqual({ holds: done.slice(0, 1), changed: [{ profile: "b", names: ["configs/benchmark.yaml"] }] });
   });
 
   it("reads lines from before a bench's inputs were kept", () => {
