@@ -1,3 +1,5 @@
+import { releaseIdChars } from "./release.ts";
+
 /**
  * Physical names and labels of everything that a stack puts on a Docker host. One daemon serves many stacks, so each name includes the
  * stack, and each object carries labels that say which stack, role and release it belongs to: the host is the journal.
@@ -30,6 +32,13 @@ export type Role = "server" | "gateway" | "models" | "evidence" | "network" | "h
 /** Container name, and host name on the servers network, of one of a release's servers. */
 export const serverName = (stack: string, releaseId: string, replica = 0): string =>
   `${namePrefix}-${stack}-server-${releaseId}${replica === 0 ? "" : `-${replica + 1}`}`;
+
+/** Longest label of a DNS name, characters; a longer one is never looked up. @see RFC 1035, 2.3.4 */
+const mostLabelChars = 63;
+
+/** Longest name of a stack, characters, with which the names of all its servers are host names that the gateway can look up. */
+export const mostStackChars = (replicas: number): number =>
+  mostLabelChars - serverName("", "0".repeat(releaseIdChars), replicas - 1).length;
 
 /** Name of the lock of a device, over all stacks of a Docker host. */
 export const lockName = (device: string): string => `${namePrefix}-lock-${device}`;

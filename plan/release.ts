@@ -30,5 +30,8 @@ export function canonicalJson(value: unknown): string {
 /** Hex sha256 of the canonical JSON of a value. */
 export const hashOf = (value: unknown): string => createHash("sha256").update(canonicalJson(value)).digest("hex");
 
-/** Release id: the first 10 hex digits of the hash over the identity and the hardening version. Equal identities have equal ids on every machine. */
-export const releaseId = (identity: ReleaseIdentity): string => hashOf({ ...identity, hardeningVersion }).slice(0, 10);
+/** Length of a release id, characters. */
+export const releaseIdChars = 10;
+
+/** Release id: the first hex digits of the hash over the identity and the hardening version. Equal identities have equal ids on every machine. */
+export const releaseId = (identity: ReleaseIdentity): string => hashOf({ ...identity, hardeningVersion }).slice(0, releaseIdChars);

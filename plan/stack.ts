@@ -20,7 +20,7 @@ import { planFurtherImages, planLlamaImage, type FurtherImage, type LlamaImagePl
 import type { PreviewPlan } from "./memory/preview.ts";
 import { planStackMemory } from "./memory/stack.ts";
 import { planModelFiles, planVolume, type ModelFilePlan, type VolumePlan } from "./models/store.ts";
-import { networkName, objectLabels, volumeName } from "./names.ts";
+import { mostStackChars, networkName, objectLabels, volumeName } from "./names.ts";
 import { hashOf, releaseId } from "./release.ts";
 import { retainedReleases, type ReleaseRecord } from "./retained.ts";
 import { gpusByReplica, needOfServer, planRollout, sumNeeds } from "./rollout/plan.ts";
@@ -78,14 +78,14 @@ const imageBytes = { cpu: 2 ** 30, vulkan: 2 ** 31, cuda: 8 * 2 ** 30 } as const
 
 /**
  * The whole stack from its configuration and the files that it names; `before` are the releases that took traffic before, newest first.
- * @throws {ConfigError} with every issue of the first file that has some; a known-bad build and memory that can't suffice are issues too,
- * unless the stack accepts them
+ * @throws {ConfigError} with every issue of the first file that has some; a stack's name that is too long for its servers' names is an issue too, and
+ * unless the stack accepts them a known-bad build and memory that can't suffice
  */
 export function planStack(stack: string, config: StackConfig, read: ReadText, before: readonly ReleaseRecord[] = []): StackPlan {
   const files = readStackFiles(stack, config.profile, read);
   const { resolved } = files;
   const memory = planStackMemory(resolved, config, read);
-  const issues = [...advisoryIssues(stack, config, files), ...memoryIssues(stack, config, memory)];
+  const issues = [...nameIssues(stack, config), ...advisoryIssues(stack, config, files), ...memoryIssues(stack, config, memory)];
   if (issues.length > 0) throw new ConfigError(issues);
   const { profile, image } = resolved;
   const { platform } = config.device;
@@ -183,6 +183,15 @@ const modelPaths = (models: Readonly<Record<string, readonly ModelFilePlan[]>>):
 
 const statedSpeeds = (file: string | undefined, profile: string, read: ReadText): StatedSpeeds | null =>
   file === undefined ? null : planStatedSpeeds(file, required(read, file), profile);
+
+/** The gateway finds servers by their names, which hold the stack's: with a longer one no release would ever take a request. */
+function nameIssues(stack: string, { rollout }: StackConfig): ConfigIssue[] {
+  const most = mostStackChars(rollout.replicas);
+  if (stack.length <= most) return [];
+  const allowed = `at most ${most} characters: a server's host name holds it and has at most 63`;
+  const fix = `name it shorter: pulumi stack rename NAME -s ${stack}, and its file with it`;
+  return [{ file: `Pulumi.${stack}.yaml`, path: "", got: `a stack name of ${stack.length} characters`, allowed, fix }];
+}
 
 function advisoryIssues(stack: string, config: StackConfig, { advisories, resolved }: StackFiles): ConfigIssue[] {
   const { image, profile, flags } = resolved;

@@ -24,6 +24,7 @@ export function formatComparison(baseline: NamedResult, candidate: NamedResult, 
     `baseline   ${describe(baseline)}`,
     `candidate  ${describe(candidate)}`,
     ...comparison.differences.map((line) => `  differs in ${line}`),
+    ...comparison.doubts.map((line) => `  in doubt: ${line}`),
     ...(comparison.metrics.length === 0 ? [] : table),
     `${comparison.verdict.toUpperCase()}: ${comparison.reason}`,
   ].join("\n");

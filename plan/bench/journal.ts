@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { changedInputs, type BenchInputs } from "./inputs.ts";
 import { benchOutcomeSchema } from "./record.ts";
 
 const entrySchema = z.discriminatedUnion("kind", [
@@ -9,11 +10,15 @@ const entrySchema = z.discriminatedUnion("kind", [
     kind: z.literal("end"),
     profile: z.string(),
     record: z.string(),
+    /** Hashes of what it was measured from, by name; none in a journal from before they were kept. */
+    inputs: z.record(z.string(), z.string()).default({}),
     outcome: benchOutcomeSchema,
     wallSec: z.number(),
     measuredSec: z.number(),
     at: z.string(),
   }),
+  /** A stack that an interrupted bench had left, or that was kept, is removed. */
+  z.strictObject({ kind: z.literal("removed"), stack: z.string(), at: z.string() }),
   z.strictObject({ kind: z.literal("finished"), at: z.string() }),
 ]);
 export type JournalEntry = z.infer<typeof entrySchema>;
@@ -24,6 +29,7 @@ export interface JournalState {
   /** Null where no run began. */
   readonly request: string | null;
   readonly isFinished: boolean;
+  /** The last bench of each profile that was done. */
   readonly done: readonly EndEntry[];
   /** Profile and stack that a killed run was in; what it left has to go first. Null: none. */
   readonly interrupted: { readonly profile: string; readonly stack: string } | null;
@@ -49,14 +55,28 @@ export function readJournal(text: string): JournalState {
   const run = entries[from];
   if (run?.kind !== "run") return { request: null, isFinished: true, done: [], interrupted: null };
   const own = entries.slice(from + 1);
-  const done = own.filter((entry) => entry.kind === "end");
-  const last = own.findLast((entry) => entry.kind === "begin");
-  const isOpen = last !== undefined && !done.some(({ profile }) => profile === last.profile);
+  const ends = own.filter((entry) => entry.kind === "end");
+  const last = own.findLast(({ kind }) => kind === "begin" || kind === "end" || kind === "removed");
   return {
     request: run.request,
     isFinished: own.some(({ kind }) => kind === "finished"),
-    done,
-    interrupted: isOpen ? { profile: last.profile, stack: last.stack } : null,
+    done: [...new Map(ends.map((entry) => [entry.profile, entry])).values()],
+    interrupted: last?.kind === "begin" ? { profile: last.profile, stack: last.stack } : null,
+  };
+}
+
+/** Of what an interrupted run has done, what is asked for and made of the same still, and what has changed of the rest of what is asked for. */
+export function whatHolds(
+  done: readonly EndEntry[],
+  asked: ReadonlyMap<string, BenchInputs>,
+): { holds: EndEntry[]; changed: { profile: string; names: string[] }[] } {
+  const compared = done.flatMap((entry) => {
+    const now = asked.get(entry.profile);
+    return now === undefined ? [] : [{ entry, names: changedInputs(entry.inputs, now) }];
+  });
+  return {
+    holds: compared.filter(({ names }) => names.length === 0).map(({ entry }) => entry),
+    changed: compared.filter(({ names }) => names.length > 0).map(({ entry: { profile }, names }) => ({ profile, names })),
   };
 }
 

@@ -22,8 +22,9 @@ const outOfMemory = /out of memory|cudaMalloc failed|failed to allocate|unable t
 const unreadable = /expected "|in line: |not JSON|does not read|not a positive finite number|Invalid input/;
 
 /**
- * How the bench of a profile ended. A result file counts as measured, whatever else went wrong after it; the cause is in the reason then. A cause that can be
- * seen comes before the words of the command that failed because of it.
+ * How the bench of a profile ended. A result file counts as measured, whatever the gates say of it; where the update failed after it, the cause is in the
+ * reason and the bench is incomplete: a release that could not be promoted is none to serve with, however fast. A cause that can be seen comes before the
+ * words of the command that failed because of it.
  */
 export function decideOutcome({ result, gates, failedPhases, errors, isOomKilled, serverLog }: BenchTraces): {
   outcome: BenchOutcome;
@@ -34,7 +35,11 @@ export function decideOutcome({ result, gates, failedPhases, errors, isOomKilled
     (text) => text !== "",
   );
   const reason = said[0] ?? "";
-  if (result !== null) return { outcome: "measured", reason: reason === "" ? "measured" : `measured; then ${reason}` };
+  if (result !== null)
+    return {
+      outcome: errors.length === 0 ? "measured" : "incomplete",
+      reason: reason === "" ? "measured" : `measured; then ${reason}`,
+    };
   if (failedPhases.includes("image")) return { outcome: "failed-build", reason };
   const memoryLine = [...said, ...serverLog.split("\n")].find((line) => outOfMemory.test(line));
   if (isOomKilled) return { outcome: "out-of-memory", reason: `the kernel ended the server for its memory limit; ${reason}` };

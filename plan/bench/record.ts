@@ -2,11 +2,12 @@ import { z } from "zod";
 import { gateResultSchema } from "../gates/verdict.ts";
 
 /**
- * How the bench of one profile ended. `measured`: there is a result file, whatever the verdicts say; `refused`: the planner, or a flag that the build
+ * How the bench of one profile ended. `measured`: there is a result file, whatever the verdicts say; `incomplete`: there is one, but the update failed after
+ * it, so something was not measured, or the release could not take a request; `refused`: the planner, or a flag that the build
  * doesn't know, before anything started; `out-of-memory`: at load or at a request; `failed-build`: an image; `unreadable`: a profile or an output that does
  * not read; `failed`: anything else, with Pulumi's own words.
  */
-export const benchOutcomeSchema = z.enum(["measured", "refused", "out-of-memory", "failed-build", "unreadable", "failed"]);
+export const benchOutcomeSchema = z.enum(["measured", "incomplete", "refused", "out-of-memory", "failed-build", "unreadable", "failed"]);
 export type BenchOutcome = z.infer<typeof benchOutcomeSchema>;
 
 /** Part of a bench, as its progress shows it; `rest` is whatever Pulumi does between and around the others. */
@@ -25,9 +26,10 @@ const device = z.strictObject({
 export const benchRecordSchema = z.strictObject({
   version: z.literal(1),
   profile: z.string().min(1),
-  /** Profile that this one was made from, and the flags that differ; null and none where it is one of configs/. */
+  /** Profile that this one was made from, and the keys that differ or went; null and none where it is one of configs/. */
   basedOn: z.string().nullable(),
   set: z.record(z.string(), z.string()),
+  drop: z.array(z.string()).default([]),
   /** Of configs/models.yaml, as the profile said then; null where the profile could not be read. */
   model: z.string().nullable().default(null),
   stack: z.string(),

@@ -1,5 +1,5 @@
 import { parseEnvFile } from "../config/env-file.ts";
-import { deriveProfile, dropKeys } from "./variants.ts";
+import { deriveProfile } from "./variants.ts";
 
 /** Context of a scaled profile, tokens: the dev profile's. */
 const scaledContext = 4096;
@@ -36,12 +36,13 @@ export function scaleToDev(text: string, devText: string, knownImage: (image: st
     return now === undefined ? [] : [[key, String(Math.min(Number(now), most))] as const];
   });
   const image = entries.get("IMAGE") ?? "";
-  return deriveProfile(dropKeys(text, hardwareKeys), {
+  const set = {
     ...(knownImage(image) ? { IMAGE: dev.get("IMAGE") ?? "", LLAMA_ARG_FIT: "off", LLAMA_ARG_N_GPU_LAYERS: "0" } : {}),
     MODEL: dev.get("MODEL") ?? "",
     LLAMA_ARG_CTX_SIZE: String(scaledContext),
     ...Object.fromEntries(shrunk),
     LLAMA_ARG_JINJA: "on",
     LLAMA_ARG_CHAT_TEMPLATE: dev.get("LLAMA_ARG_CHAT_TEMPLATE") ?? "",
-  });
+  };
+  return deriveProfile(text, { set, drop: hardwareKeys });
 }

@@ -1,10 +1,26 @@
-import { projectName } from "../config/stack-config.ts";
+import { mostReplicas, projectName } from "../config/stack-config.ts";
+import { mostStackChars } from "../names.ts";
+import { hashOf } from "../release.ts";
 
 /** A stack's file as YAML has it: keys with the project's name, values of any shape. */
 export type StackSettings = Readonly<Record<string, unknown>>;
 
-/** Name of the stack that a profile is benched in. */
-export const benchStack = (profile: string): string => `bench-${profile}`;
+/** What the names of all bench stacks begin with. */
+const benchPrefix = "bench-";
+/** Hex digits that stand for the rest of a name which is too long: two profiles of a matrix that begin alike get different stacks. */
+const hashChars = 8;
+
+/**
+ * Name of the stack that a profile is benched in: the profile's id, as far as its servers' names stay host names; of a longer one the begin, and a hash of
+ * the whole.
+ */
+export function benchStack(profile: string): string {
+  const name = `${benchPrefix}${profile}`;
+  const most = mostStackChars(mostReplicas);
+  if (name.length <= most) return name;
+  const begin = name.slice(0, most - hashChars - 1).replace(/-+$/, "");
+  return `${begin}-${hashOf(profile).slice(0, hashChars)}`;
+}
 
 /** Name of the Docker volume that all bench stacks take their models from, so that each file is fetched once. */
 export const benchModelsVolume = `${projectName}-bench-models`;

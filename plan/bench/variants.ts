@@ -1,12 +1,18 @@
 import { quote } from "../config/errors.ts";
 
-/** A profile to bench: one of configs/, or one made from it by other values of some keys. */
-export interface Variant {
+/** What makes one profile's file out of another's. */
+export interface ProfileChange {
+  /** Keys with another value, or that are new. */
+  readonly set: Readonly<Record<string, string>>;
+  /** Keys that go; one that is set too stays. */
+  readonly drop: readonly string[];
+}
+
+/** A profile to bench: one of configs/, or one made from it; nothing is changed where it is that profile itself. */
+export interface Variant extends ProfileChange {
   readonly id: string;
   /** Profile of configs/ that it is made from. */
   readonly basedOn: string;
-  /** Keys of the profile's file that differ; empty where it is that profile itself. */
-  readonly set: Readonly<Record<string, string>>;
 }
 
 /** One axis of a matrix: a key of a profile's file and the values that it takes. */
@@ -49,7 +55,7 @@ export function planVariants(profiles: readonly string[], axes: readonly Axis[])
       const id = [basedOn, ...Object.entries(set).map(([key, value]) => slug(`${key.replace("LLAMA_ARG_", "")}-${value}`))].join("-");
       if (id.length > mostIdChars)
         throw new RangeError(`--matrix: got ${quote(id)}, expected an id of at most ${mostIdChars} characters; vary fewer keys at once`);
-      return { id, basedOn, set };
+      return { id, basedOn, set, drop: [] };
     }),
   );
 }
@@ -61,9 +67,12 @@ export const slug = (text: string): string =>
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-+|-+$/g, "");
 
-/** Text of a profile's file with other values of some keys: a line that is there is replaced, others are added at the end. */
-export function deriveProfile(text: string, set: Readonly<Record<string, string>>): string {
-  let derived = text.replace(/\n*$/, "\n");
+/** Text of a profile's file after a change: a line that is there is replaced, others are added at the end. */
+export function deriveProfile(text: string, { set, drop }: ProfileChange): string {
+  let derived = dropKeys(
+    text,
+    drop.filter((key) => set[key] === undefined),
+  ).replace(/\n*$/, "\n");
   for (const [key, value] of Object.entries(set)) {
     const line = new RegExp(`^${key}=.*$`, "m");
     derived = line.test(derived) ? derived.replace(line, () => `${key}=${value}`) : `${derived}${key}=${value}\n`;
@@ -71,8 +80,7 @@ export function deriveProfile(text: string, set: Readonly<Record<string, string>
   return derived;
 }
 
-/** Text of a profile's file without some keys. */
-export function dropKeys(text: string, keys: readonly string[]): string {
+function dropKeys(text: string, keys: readonly string[]): string {
   return text
     .split("\n")
     .filter((line) => !keys.some((key) => line.startsWith(`${key}=`)))

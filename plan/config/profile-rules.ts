@@ -24,7 +24,9 @@ const quantisedVNeedsFlashAttention: Rule = (flags) => {
 };
 
 /** @see common/fit.cpp of llama.cpp at 0c1e57098bba43ac29e6e3b677cdceebdd22334f: each of these makes it give up */
-const placedByHand = ["N_CPU_MOE", "CPU_MOE", "N_CPU_FFN", "OVERRIDE_TENSOR", "TENSOR_SPLIT"].map((name) => `LLAMA_ARG_${name}`);
+export const placedByHand: readonly string[] = ["N_CPU_MOE", "CPU_MOE", "N_CPU_FFN", "OVERRIDE_TENSOR", "TENSOR_SPLIT"].map(
+  (name) => `LLAMA_ARG_${name}`,
+);
 const fitPlacesAlone: Rule = (flags) => {
   if (flags["LLAMA_ARG_FIT"] !== "on") return [];
   const byHand = placedByHand.filter((key) => flags[key] !== undefined && flags[key] !== "off");
@@ -47,8 +49,10 @@ const fitPlacesAlone: Rule = (flags) => {
   return issues;
 };
 
+/** Options of `--fit`. */
+export const fitOptions: readonly string[] = ["LLAMA_ARG_FIT_TARGET", "LLAMA_ARG_FIT_CTX"];
 const fitOptionsNeedFit: Rule = (flags) =>
-  ["LLAMA_ARG_FIT_TARGET", "LLAMA_ARG_FIT_CTX"]
+  fitOptions
     .filter((key) => flags[key] !== undefined && flags["LLAMA_ARG_FIT"] !== "on")
     .map((path) => ({
       path,

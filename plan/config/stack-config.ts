@@ -47,11 +47,14 @@ const deviceSchema = z.strictObject({
   cpus: z.number().positive().optional(),
 });
 
+/** Most servers of one release. */
+export const mostReplicas = 16;
+
 const rolloutSchema = z.strictObject({
   /** `bluegreen`: the candidate beside what serves; `recreate`: in its place; `auto`: beside it where both fit the memory. */
   strategy: strategySettingSchema.default("auto"),
   /** Servers of a release, one per equal share of the GPUs, behind the gateway. */
-  replicas: z.number().int().min(1).max(16).default(1),
+  replicas: z.number().int().min(1).max(mostReplicas).default(1),
   /** Releases that were replaced last and are kept, stopped: the way back to one of them measures nothing again. */
   retain: z.number().int().min(0).max(10).default(1),
   /** Seconds to wait for another rollout on the same device; then `up` fails. */

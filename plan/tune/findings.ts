@@ -1,3 +1,4 @@
+import type { Trial } from "./search.ts";
 import type { Candidate, TuneSpace } from "./space.ts";
 
 const mib = (value: number): string => `${Math.round(value)} MiB`;
@@ -34,6 +35,24 @@ export function describeUbatch(space: TuneSpace, like: Candidate, isMoe: boolean
     ];
   });
 }
+
+/** What the best trial gains over the base profile, in one line; none where the base was not judged or failed. */
+export function describeGain(best: Trial, trials: readonly Trial[], base: Candidate | null): string[] {
+  const before = trials.find(({ candidate }) => candidate === base)?.judgement;
+  if (before?.kind !== "measured" || best.judgement.kind !== "measured") return [];
+  if (best.candidate === base) return ["nothing that was tried is better than the base profile"];
+  const gain = 100 * (best.judgement.tokensPerSec / before.tokensPerSec - 1);
+  return [
+    `${Math.abs(gain).toFixed(1)} % ${gain < 0 ? "slower" : "faster"} than the base profile, which comes to ${before.tokensPerSec.toFixed(1)} tok/s`,
+  ];
+}
+
+/** A judgement in words: speed and perplexity, or why there are none. */
+export const describeJudgement = (judgement: Trial["judgement"]): string => {
+  if (judgement.kind === "failed") return `failed: ${judgement.reason}`;
+  const { tokensPerSec, perplexity } = judgement;
+  return `${tokensPerSec.toFixed(1)} tok/s${perplexity === null ? "" : `, perplexity ${perplexity.toFixed(2)}`}`;
+};
 
 /** A candidate's plan in words. */
 export const describePlanned = ({ label, verdict, gpuMiB, plannedTokensPerSec }: Candidate): string =>

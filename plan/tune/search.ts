@@ -2,8 +2,15 @@ import type { Candidate } from "./space.ts";
 
 /** What a judge found of one candidate. */
 export type Judgement =
-  | { readonly kind: "measured"; readonly tokensPerSec: number; readonly sec: number; readonly source: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly sec: number };
+  | {
+      readonly kind: "measured";
+      readonly tokensPerSec: number;
+      /** Null where it was not measured. */
+      readonly perplexity: number | null;
+      readonly sec: number;
+      readonly source: string;
+    }
+  | { readonly kind: "failed"; readonly reason: string; readonly isOutOfMemory: boolean; readonly sec: number };
 
 /** One candidate that was judged. */
 export interface Trial {
@@ -22,8 +29,9 @@ export interface SearchLimits {
 export type NextStep = { readonly kind: "try"; readonly candidate: Candidate } | { readonly kind: "stop"; readonly why: string };
 
 /**
- * Candidates in order of planned speed, each judged once, until none that is left could beat the best by its plan, or the budget can't hold one more
- * run of the length of the longest so far. A candidate that failed leaves the others to their turn: it ran out of memory, they may not.
+ * Candidates in their order, the base profile and then by planned speed, each judged once, until none that is left could beat the best by its plan, or the
+ * budget can't hold one more run of the length of the longest so far. A candidate that failed leaves the others to their turn: it ran out of memory, they
+ * may not.
  */
 export function nextStep(candidates: readonly Candidate[], trials: readonly Trial[], limits: SearchLimits): NextStep {
   const open = candidates.filter((candidate) => !trials.some((trial) => trial.candidate === candidate));

@@ -26,15 +26,15 @@ export async function findVariants(named: readonly string[] | null, matrix: read
 }
 
 /** What no profile could have, of a profile that is made up of another and some values. */
-async function problemsOf({ id, basedOn, set }: Variant): Promise<string[]> {
+async function problemsOf({ id, basedOn, ...change }: Variant): Promise<string[]> {
   const file = `configs/llama-cpp-${basedOn}.env`;
   const text = await readFile(join(projectDir, file), "utf8");
   try {
-    parseProfile(deriveProfile(text, set), { id, file });
+    parseProfile(deriveProfile(text, change), { id, file });
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.issues.filter(({ path }) => set[path] !== undefined).map((issue) => formatIssue({ ...issue, file: "--matrix" }));
+    return error.issues.filter(({ path }) => change.set[path] !== undefined).map((issue) => formatIssue({ ...issue, file: "--matrix" }));
   }
 }
 

@@ -4,6 +4,13 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { journalLine, readJournal, type JournalEntry, type JournalState } from "../../plan/bench/journal.ts";
 
+/** Whose journals there are: a search benches one profile after the other and must not end what `bench` can go on with. */
+export const journalNames = ["bench", "tune"] as const;
+
+/** Path of a journal. */
+export const journalOf = (projectDir: string, name: (typeof journalNames)[number]): string =>
+  join(projectDir, ".tools", "bench", `${name}.jsonl`);
+
 /** A run's journal on disk: one line an event, each synced before the run goes on. One process writes it at a time. */
 export class JournalFile implements AsyncDisposable {
   readonly state: JournalState;

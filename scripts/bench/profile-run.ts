@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { decideOutcome, phaseSeconds, type Span } from "../../plan/bench/outcome.ts";
@@ -9,11 +8,11 @@ import { ConfigError } from "../../plan/config/errors.ts";
 import { parseProfile } from "../../plan/config/profile.ts";
 import { parseStackConfig, type StackConfig } from "../../plan/config/stack-config.ts";
 import { planStack, type StackPlan } from "../../plan/stack.ts";
-import type { ReadText } from "../../plan/stack-files.ts";
 import { writeWhole } from "../files.ts";
 import { describeError } from "../program.ts";
 import { endOrphans } from "./orphans.ts";
 import type { BenchProgress } from "./progress.ts";
+import { readTextIn } from "./read-text.ts";
 import type { BenchRequest } from "./request.ts";
 import { BenchStack, type PulumiPlace } from "./stack-run.ts";
 import { gatesOf, removeMade, resultOf, serverTraces, stopServers } from "./traces.ts";
@@ -37,12 +36,13 @@ export async function benchOne(
   progress.begin(variant.id);
   const { spans, ...findings } = await find(variant, request, place, progress, signal);
   const endMs = performance.now();
-  const { id, basedOn, set } = variant;
+  const { id, basedOn, set, drop } = variant;
   const record: BenchRecord = {
     version: 1,
     profile: id,
     basedOn: id === basedOn ? null : basedOn,
     set: { ...set },
+    drop: [...drop],
     stack: benchStack(id),
     startedAt,
     wallSec: (endMs - startMs) / 1000,
@@ -91,14 +91,7 @@ function plan(
   config: StackConfig,
   workDir: string,
 ): Pick<Findings, "model"> & ({ plan: StackPlan } | Pick<Findings, "outcome" | "reason">) {
-  const read: ReadText = (path) => {
-    try {
-      return readFileSync(join(workDir, path), "utf8");
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-      throw error;
-    }
-  };
+  const read = readTextIn(workDir);
   const id = config.profile;
   const file = `configs/llama-cpp-${id}.env`;
   const { model } = parseProfile(read(file) ?? "", { id, file });
@@ -129,7 +122,7 @@ async function measure(
   progress: BenchProgress,
   signal: AbortSignal,
 ): Promise<Pick<Findings, "outcome" | "reason" | "result" | "gates" | "spans">> {
-  const bench = await BenchStack.open(stack, place);
+  const bench = await openNew(stack, docker, place, progress);
   const watch = {
     phase: (phase: BenchPhase) => progress.phase(phase),
     said: (line: string) => progress.line(line),
@@ -142,8 +135,17 @@ async function measure(
   progress.phase("destroy");
   const left = isKept ? null : await remove(bench, stack, docker, false).then(() => null, describeError);
   if (left !== null) await stopServers(docker, stack);
-  const notGone = left === null ? "" : `; its stack could not be removed: ${left}; remove it with: pulumi destroy -s ${stack}`;
+  const notGone = left === null ? "" : `; its stack could not be removed: ${left}; remove it with: npm run bench -- ${profile} --remove`;
   return { outcome, reason: `${reason}${notGone}`, result, gates, spans: traces.spans };
+}
+
+/** The stack, with nothing in it: what an earlier bench kept would be taken for measured now. */
+async function openNew(stack: string, docker: Docker, place: PulumiPlace, progress: BenchProgress): Promise<BenchStack> {
+  const found = await BenchStack.open(stack, place);
+  if (found.isNew) return found;
+  progress.line("its stack is there already, from an earlier bench: removing that first");
+  await remove(found, stack, docker, true);
+  return BenchStack.open(stack, place);
 }
 
 /**
@@ -155,9 +157,11 @@ export async function standDown(stack: string, { workDir }: PulumiPlace, docker:
   await stopServers(docker, stack);
 }
 
-/** Removes what an interrupted run left of a bench stack. */
-export async function removeStack(stack: string, place: PulumiPlace, docker: Docker): Promise<void> {
-  await remove(await BenchStack.open(stack, place), stack, docker, true);
+/** Removes a bench stack that an interrupted run left, or that was kept; says whether there was one. */
+export async function removeStack(stack: string, place: PulumiPlace, docker: Docker): Promise<boolean> {
+  const bench = await BenchStack.open(stack, place);
+  await remove(bench, stack, docker, true);
+  return !bench.isNew;
 }
 
 async function remove(bench: BenchStack, stack: string, docker: Docker, isInterrupted: boolean): Promise<void> {

@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import type { StackSettings } from "../../plan/bench/settings.ts";
 import type { Variant } from "../../plan/bench/variants.ts";
+import type { journalNames } from "./journal-file.ts";
 import type { PulumiPlace } from "./stack-run.ts";
 
 /** A matrix: what is benched, with whose settings, and where. */
@@ -13,8 +14,9 @@ export interface BenchRequest {
   readonly modelsPath: string;
   /** Identifies the request in the journal. */
   readonly key: string;
-  /** Whose journal: a search benches one profile after the other and must not end what `bench` can go on with. */
-  readonly journal: "bench" | "tune";
+  readonly journal: (typeof journalNames)[number];
+  /** Whether more is asked for under the same key: the run is over only when `finishRun` says so. */
+  readonly goesOn: boolean;
   readonly isKept: boolean;
   readonly isFresh: boolean;
   readonly docker: Docker;

@@ -1,14 +1,16 @@
-import { join } from "node:path";
-import type { EndEntry } from "../../plan/bench/journal.ts";
+import { inputsOf, type BenchInputs } from "../../plan/bench/inputs.ts";
+import { whatHolds, type EndEntry } from "../../plan/bench/journal.ts";
 import { workPhases } from "../../plan/bench/outcome.ts";
+import type { BenchRecord } from "../../plan/bench/record.ts";
 import { benchStack } from "../../plan/bench/settings.ts";
-import { JournalFile } from "./journal-file.ts";
-import { endOrphans } from "./orphans.ts";
-import { benchOne, removeStack, standDown } from "./profile-run.ts";
+import { removeInterrupted } from "./interrupted.ts";
+import { JournalFile, journalOf } from "./journal-file.ts";
+import { benchOne, standDown } from "./profile-run.ts";
 import { BenchProgress } from "./progress.ts";
+import { readTextIn } from "./read-text.ts";
 import type { BenchRequest } from "./request.ts";
 import { findPulumi } from "./stack-run.ts";
-import { prepareWorkDir } from "./work-dir.ts";
+import { prepareWorkDir, workDirOf } from "./work-dir.ts";
 
 /** What came of a matrix. */
 export interface BenchSummary {
@@ -20,32 +22,34 @@ export interface BenchSummary {
   readonly measuredSec: number;
 }
 
-/** Benches every variant in order; none stops the others. What an interrupted run of the same request finished is not repeated. */
+/**
+ * Benches every variant in order; none stops the others. What an interrupted run of the same request finished is not repeated, unless what it was measured
+ * from has changed since.
+ */
 export async function runBench(request: BenchRequest, signal: AbortSignal): Promise<BenchSummary> {
   const startMs = performance.now();
-  const workDir = join(request.projectDir, ".tools", "bench", "work");
-  await using journal = await JournalFile.open(join(request.projectDir, ".tools", "bench", `${request.journal}.jsonl`));
+  const { variants } = request;
   using progress = new BenchProgress(
-    request.variants.map(({ id }) => id),
+    variants.map(({ id }) => id),
     request.expected,
   );
+  await removeInterrupted(request, (line) => progress.line(line));
+  const workDir = workDirOf(request.projectDir);
+  await using journal = await JournalFile.open(journalOf(request.projectDir, request.journal));
+  await prepareWorkDir(request.projectDir, workDir, variants);
+  const place = { ...request.pulumi, command: await findPulumi(), workDir };
+  const inputs = new Map(variants.map(({ id }) => [id, inputsOf(id, readTextIn(workDir))]));
   const { state } = journal;
   const isResumed = !request.isFresh && !state.isFinished && state.request === request.key;
-  if (state.interrupted !== null && (await endOrphans(workDir)) > 0) progress.line("ended what the killed run had left running");
-  await prepareWorkDir(request.projectDir, workDir, request.variants);
-  const place = { ...request.pulumi, command: await findPulumi(), workDir };
-  if (state.interrupted !== null) {
-    progress.line(`removing what the interrupted bench of ${state.interrupted.profile} left`);
-    await removeStack(state.interrupted.stack, place, request.docker);
-  }
   if (!isResumed) {
     await journal.reset();
-    await journal.append({ kind: "run", request: request.key, profiles: request.variants.map(({ id }) => id), at: now() });
+    await journal.append({ kind: "run", request: request.key, profiles: variants.map(({ id }) => id), at: now() });
   }
-  const before = isResumed ? state.done : [];
-  if (before.length > 0) progress.line(`going on with an interrupted run: ${before.length} of ${request.variants.length} are done`);
+  const { holds: before, changed } = whatHolds(isResumed ? state.done : [], inputs);
+  for (const { profile, names } of changed) progress.line(`${profile} is measured again: ${names.join(", ")} changed since`);
+  if (before.length > 0) progress.line(`going on with an interrupted run: ${before.length} of ${variants.length} are done`);
   const done: EndEntry[] = [];
-  for (const variant of request.variants.filter(({ id }) => !before.some(({ profile }) => profile === id))) {
+  for (const variant of variants.filter(({ id }) => !before.some(({ profile }) => profile === id))) {
     signal.throwIfAborted();
     await journal.append({ kind: "begin", profile: variant.id, stack: benchStack(variant.id), at: now() });
     const { record, file } = await benchOne(variant, request, place, progress, signal).catch(async (error: unknown) => {
@@ -53,22 +57,35 @@ export async function runBench(request: BenchRequest, signal: AbortSignal): Prom
       await standDown(benchStack(variant.id), place, request.docker);
       throw error;
     });
-    const measuredSec = record.phases.filter(({ phase }) => workPhases.has(phase)).reduce((sum, { sec }) => sum + sec, 0);
-    const end: EndEntry = {
-      kind: "end",
-      profile: variant.id,
-      record: file,
-      outcome: record.outcome,
-      wallSec: record.wallSec,
-      measuredSec,
-      at: now(),
-    };
+    const end = endOf(record, file, inputs.get(variant.id) ?? {});
     await journal.append(end);
     done.push(end);
   }
-  await journal.append({ kind: "finished", at: now() });
-  const measuredSec = done.reduce((sum, entry) => sum + entry.measuredSec, 0);
-  return { done: [...before, ...done], resumed: before.length, wallSec: (performance.now() - startMs) / 1000, measuredSec };
+  if (!request.goesOn) await journal.append({ kind: "finished", at: now() });
+  const all = [...before, ...done];
+  return {
+    done: variants.flatMap(({ id }) => all.filter(({ profile }) => profile === id)),
+    resumed: before.length,
+    wallSec: (performance.now() - startMs) / 1000,
+    measuredSec: done.reduce((sum, entry) => sum + entry.measuredSec, 0),
+  };
 }
+
+/** Ends a run that went on from request to request. */
+export async function finishRun({ projectDir, journal: name }: Pick<BenchRequest, "projectDir" | "journal">): Promise<void> {
+  await using journal = await JournalFile.open(journalOf(projectDir, name));
+  await journal.append({ kind: "finished", at: now() });
+}
+
+const endOf = (record: BenchRecord, file: string, inputs: BenchInputs): EndEntry => ({
+  kind: "end",
+  profile: record.profile,
+  record: file,
+  inputs: { ...inputs },
+  outcome: record.outcome,
+  wallSec: record.wallSec,
+  measuredSec: record.phases.filter(({ phase }) => workPhases.has(phase)).reduce((sum, { sec }) => sum + sec, 0),
+  at: now(),
+});
 
 const now = (): string => new Date().toISOString();

@@ -32,21 +32,26 @@ export const findPulumi = (): Promise<PulumiCommand> => PulumiCommand.get({ root
 
 /** One bench stack, by the Automation API. */
 export class BenchStack {
+  /** Whether there was none of that name before. */
+  readonly isNew: boolean;
   readonly #stack: Stack;
 
-  private constructor(stack: Stack) {
+  private constructor(stack: Stack, isNew: boolean) {
     this.#stack = stack;
+    this.isNew = isNew;
   }
 
   static async open(stackName: string, { workDir, env, command }: PulumiPlace): Promise<BenchStack> {
     const options = { pulumiCommand: command, envVars: { ...env } };
-    const made = await LocalWorkspace.createStack({ stackName, workDir }, options).catch((error: unknown) =>
+    try {
+      return new BenchStack(await LocalWorkspace.createStack({ stackName, workDir }, options), true);
+    } catch (error) {
       // most are new, so there is no look before; one that is there may be locked by a killed run, and then that is what Pulumi says
-      LocalWorkspace.selectStack({ stackName, workDir }, options).catch(() => {
+      const there = await LocalWorkspace.selectStack({ stackName, workDir }, options).catch(() => {
         throw error;
-      }),
-    );
-    return new BenchStack(made);
+      });
+      return new BenchStack(there, false);
+    }
   }
 
   /** `pulumi up`; what failed is in the traces, not thrown. */
@@ -99,8 +104,8 @@ class Collector {
     }
     const ended = event.resOutputsEvent?.metadata ?? event.resOpFailedEvent?.metadata;
     if (ended !== undefined) this.#close(ended.urn, now);
-    const made = event.resOutputsEvent?.metadata.new?.outputs;
-    if (made !== undefined) this.#outputs.push(made);
+    const made = event.resOutputsEvent?.metadata;
+    if (made?.new?.outputs !== undefined && made.op !== "same") this.#outputs.push(made.new.outputs); // the same says what an earlier update measured
     if (event.resOpFailedEvent !== undefined) this.#failedPhases.push(phaseOfUrn(event.resOpFailedEvent.metadata.urn));
     if (event.diagnosticEvent !== undefined) this.#diagnose(event.diagnosticEvent.severity, event.diagnosticEvent.message);
   }

@@ -14,9 +14,11 @@ import { requestKey } from "../bench/journal-file.ts";
 import type { BenchRequest } from "../bench/request.ts";
 import { runBench, type BenchSummary } from "../bench/run.ts";
 import { findVariants } from "../bench/find-variants.ts";
+import { removeInterrupted, removeKept } from "../bench/interrupted.ts";
 import { occupantsOf } from "../bench/occupants.ts";
 import { readRecords } from "../bench/records.ts";
 import { stopOnSignal } from "../bench/stop-signal.ts";
+import { benchedProfile, workDirOf } from "../bench/work-dir.ts";
 import { connectDocker, exists } from "../docker/host.ts";
 import { projectDir } from "../paths.ts";
 import { describeError, log } from "../program.ts";
@@ -31,6 +33,7 @@ interface BenchOptions {
   readonly settings: string;
   readonly pause?: string;
   readonly keep?: boolean;
+  readonly remove?: boolean;
   readonly fresh?: boolean;
   readonly json?: boolean;
 }
@@ -52,7 +55,8 @@ export function benchCommand(): Command {
     )
     .option("--settings <stack>", "whose Pulumi.<stack>.yaml the stacks share", "bench")
     .option("--pause <stack>", "stop this stack's server for the time of the run and start it again: its requests wait")
-    .option("--keep", "leave the stacks up")
+    .option("--keep", "leave the stack up, of one profile")
+    .option("--remove", "measure nothing: take away the stacks of these profiles that --keep left up")
     .option("--fresh", "begin anew where an earlier run was interrupted")
     .option("--json", "print what came of each profile as JSON")
     .addHelpText("after", "\nExit codes: 0 all measured, 1 none measured or an error, 2 some could not be measured, 3 usage.")
@@ -61,12 +65,18 @@ export function benchCommand(): Command {
 
 async function benchAction(named: readonly string[], options: BenchOptions): Promise<void> {
   const variants = await findVariants(options.all === true ? null : named, options.matrix);
-  if (typeof variants === "string") {
-    log(`bench: ${variants}`);
+  const refusal = typeof variants === "string" ? variants : refuseKept(variants, options);
+  if (typeof variants === "string" || refusal !== null) {
+    log(`bench: ${refusal ?? ""}`);
     process.exitCode = usageExitCode;
     return;
   }
   const surroundings = await benchSurroundings(options.settings);
+  await removeInterrupted(surroundings, log);
+  if (options.remove === true) {
+    await removeKept(surroundings, variants, log);
+    return;
+  }
   const signal = stopOnSignal(afterStop(options.pause));
   await refuseOccupied(surroundings, variants, options.pause);
   await using pause = options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, signal);
@@ -75,6 +85,7 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
     variants,
     key: requestKey([variants, surroundings.settings]),
     journal: "bench" as const,
+    goesOn: false,
     isKept: options.keep === true,
     isFresh: options.fresh === true,
     pulumi: { env: pause?.env ?? {} },
@@ -85,15 +96,23 @@ async function benchAction(named: readonly string[], options: BenchOptions): Pro
   process.exitCode = measured === summary.done.length ? 0 : measured === 0 ? 1 : inconclusiveExitCode;
 }
 
+/** What is wrong with `--keep` here; null: nothing. */
+function refuseKept(variants: readonly Variant[], { keep, remove }: BenchOptions): string | null {
+  if (keep !== true) return null;
+  if (remove === true) return "got --keep and --remove, expected one of them";
+  if (variants.length === 1) return null;
+  return `--keep: got ${variants.length} profiles, expected one: a stack that stays up holds the gateway's port, which the next one wants`;
+}
+
 /** What a stopped run does before it ends. */
 export const afterStop = (paused: string | undefined): string =>
   `what is measured is ended${paused === undefined ? "" : `, then ${paused} serves again`}; once more ends this at once`;
 
 const deviceSchema = z.object({ gpus: z.array(z.string()).default([]) });
 
-/** @throws {Error} if another stack serves on a GPU that is to be measured */
+/** @throws {Error} if another stack serves on a GPU that is to be measured, naming what makes it stop */
 export async function refuseOccupied(
-  { docker, settings }: Pick<BenchRequest, "docker" | "settings">,
+  { docker, settings, projectDir: dir }: Pick<BenchRequest, "docker" | "settings" | "projectDir">,
   variants: readonly Variant[],
   paused: string | undefined,
 ): Promise<void> {
@@ -101,9 +120,12 @@ export async function refuseOccupied(
   const own = new Set([...variants.map(({ id }) => benchStack(id)), ...(paused === undefined ? [] : [paused])]);
   const [occupant] = await occupantsOf(docker, gpus, own);
   if (occupant === undefined) return;
-  throw new Error(
-    `stack ${occupant} serves on GPU ${gpus.join(", ")}, which would be measured with it; stop it for the time with --pause ${occupant}`,
-  );
+  const kept = await benchedProfile(workDirOf(dir), occupant);
+  const remedy =
+    kept === null
+      ? `stop it for the time with --pause ${occupant}`
+      : `it is the bench of ${kept}, kept up; take it away: npm run bench -- ${kept} --remove`;
+  throw new Error(`stack ${occupant} serves on GPU ${gpus.join(", ")}, which would be measured with it; ${remedy}`);
 }
 
 /**
@@ -118,8 +140,10 @@ export async function pauseStack(docker: Docker, stack: string, signal: AbortSig
   return Pause.start(docker, stack, { devices, lockWaitSec, readyTimeoutSec, drainSec, signal, progress: (line) => log(`pause: ${line}`) });
 }
 
+export type BenchSurroundings = Omit<BenchRequest, "variants" | "key" | "journal" | "goesOn" | "isKept" | "isFresh">;
+
 /** What every bench of this machine shares: settings, models, Docker, and how long profiles took before. */
-export async function benchSurroundings(stack: string): Promise<Omit<BenchRequest, "variants" | "key" | "journal" | "isKept" | "isFresh">> {
+export async function benchSurroundings(stack: string): Promise<BenchSurroundings> {
   requirePulumi();
   const docker = connectDocker(null);
   const records = await readRecords(join(projectDir, "benchmarks"));

@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
-import { compareSpeed, type CompareSettings } from "../../plan/bench/compare.ts";
+import { compareSpeed } from "../../plan/bench/compare.ts";
 import { formatComparison, type NamedResult } from "../../plan/bench/format-compare.ts";
-import { benchmarkThresholdsSchema } from "../../plan/gates/thresholds.ts";
+import { benchmarkThresholdsSchema, type BenchmarkThresholds } from "../../plan/gates/thresholds.ts";
 import { combineVerdicts, exitCodeOf } from "../../plan/gates/verdict.ts";
 import { scenariosOf } from "../../plan/report/runs.ts";
 import { projectDir } from "../paths.ts";
@@ -31,7 +31,7 @@ export function compareCommand(): Command {
     .option("--folder <folder>", "where results of builds are looked for", join(projectDir, "benchmarks"))
     .option("--profile <id>", "of two builds, this profile only")
     .option("--margin <percent>", "largest accepted worsening; else that of the stack whose scenario set it is, else 5", parsePercent)
-    .option("--anyway", "compare results of other hosts or questions too")
+    .option("--anyway", "compare results of other hosts or questions too, or with a baseline that is too unsteady for the gate")
     .option("--json", "print it as JSON")
     .addHelpText("after", "\nExit codes: 0 as fast, 1 slower than the margin allows, 2 inconclusive or not comparable, 3 usage.")
     .action(compareAction);
@@ -68,6 +68,7 @@ async function findPairs(a: string, b: string, { folder, profile }: CompareOptio
   const file = [a, b].find((name) => existsSync(name));
   if (file !== undefined) return `got the file ${file} and the build ${a === file ? b : a}, expected two files, or two builds`;
   if (a === b) return same;
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return `--folder: got ${folder}, expected a folder with results`;
   const all = await readResults(folder);
   const profiles = [...new Set(all.map(({ result }) => result.subject.profile))].sort();
   if (profile !== undefined && !profiles.includes(profile))
@@ -90,7 +91,11 @@ async function readPair(a: string, b: string): Promise<[NamedResult, NamedResult
 const listed = (names: readonly string[]): string => (names.length === 0 ? "none yet" : names.join(", "));
 
 /** The settings of the stack whose scenario set the results have; without one the gate's defaults, on decode speed. */
-function settingsFor({ result }: NamedResult, stack: CompareSettings | undefined, marginPercent: number | undefined): CompareSettings {
+function settingsFor(
+  { result }: NamedResult,
+  stack: BenchmarkThresholds | undefined,
+  marginPercent: number | undefined,
+): BenchmarkThresholds {
   const metrics = scenariosOf(result).map((scenario) => ({ scenario, metric: "decode" as const }));
   const settings = stack ?? benchmarkThresholdsSchema.parse({ metrics });
   if (marginPercent === undefined) return settings;

@@ -5,7 +5,8 @@ import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { slug } from "../../plan/bench/variants.ts";
 import { flagSpecs } from "../../plan/config/flags.ts";
-import { parseProfile } from "../../plan/config/profile.ts";
+import { removeInterrupted } from "../bench/interrupted.ts";
+import { requestKey } from "../bench/journal-file.ts";
 import { stopOnSignal } from "../bench/stop-signal.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
@@ -29,6 +30,7 @@ interface TuneOptions {
   readonly pause?: string;
   readonly simulate?: boolean;
   readonly write?: string;
+  readonly fresh?: boolean;
   readonly json?: boolean;
 }
 
@@ -58,6 +60,7 @@ export function tuneCommand(): Command {
     .option("--simulate", "believe the planner's roofline instead of benching")
     .option("--pause <stack>", "stop this stack's server for the time of the search and start it again: its requests wait")
     .option("--write <id>", "write the proposal to configs/llama-cpp-<id>.env", parseNewId)
+    .option("--fresh", "begin anew where an earlier search was interrupted")
     .option("--json", "print everything as JSON")
     .addHelpText("after", "\nExit codes: 0 a profile is proposed, 1 an error, 2 nothing could be measured, 3 usage.")
     .action(tuneAction);
@@ -75,13 +78,21 @@ async function tuneAction(options: TuneOptions): Promise<void> {
   const axes = { ubatch: options.ubatch, slots, cacheTypes: options.cacheTypes, fit: options.fit && input.memory.budget.gpus.length > 0 };
   const signal = stopOnSignal(afterStop(options.pause));
   const surroundings = options.simulate === true ? null : await benchSurroundings(options.settings);
-  if (surroundings !== null) await refuseOccupied(surroundings, [], options.pause);
+  if (surroundings !== null) {
+    await removeInterrupted(surroundings, log);
+    await refuseOccupied(surroundings, [], options.pause);
+  }
   await using pause =
     surroundings === null || options.pause === undefined ? undefined : await pauseStack(surroundings.docker, options.pause, signal);
   const judge =
     surroundings === null
       ? roofline
-      : benchJudge(input.base.id, { ...surroundings, pulumi: { env: pause?.env ?? {} }, journal: "tune", isKept: false, isFresh: true });
+      : benchJudge(input.base.id, {
+          ...surroundings,
+          key: requestKey([input.base.id, input.start, input.memory.budget, axes, surroundings.settings]),
+          isFresh: options.fresh === true,
+          pulumi: { env: pause?.env ?? {} },
+        });
   const ask = { vramMiB: vram, date: new Date().toISOString().slice(0, 10) };
   const result = await tune(input, axes, { budgetSec: options.budget * 60, planErrorPercent }, judge, ask, signal);
   if (options.write !== undefined && result.profile !== null) await writeProposal(options.write, result.profile);
@@ -110,7 +121,6 @@ const profileFile = (id: string): string => `configs/llama-cpp-${id}.env`;
 
 async function writeProposal(id: string, text: string): Promise<void> {
   const file = profileFile(id);
-  parseProfile(text, { id, file });
   await writeFile(join(projectDir, file), text, { flag: "wx" }); // one may have been written meanwhile
   log(`tune: wrote ${file}`);
 }

@@ -1,8 +1,10 @@
-import { describePlanned, describeUbatch } from "../../plan/tune/findings.ts";
+import { deriveProfile } from "../../plan/bench/variants.ts";
+import { readModelShape } from "../../plan/memory/model-shape.ts";
+import { describeChange } from "../../plan/tune/base.ts";
+import { describeGain, describeJudgement, describePlanned, describeUbatch } from "../../plan/tune/findings.ts";
 import { proposeProfile } from "../../plan/tune/proposal.ts";
 import { bestOf, nextStep, type SearchLimits, type Trial } from "../../plan/tune/search.ts";
-import { planSpace, type TuneAxes, type TuneSpace } from "../../plan/tune/space.ts";
-import { readModelShape } from "../../plan/memory/model-shape.ts";
+import { inOrder, planSpace, retreatOf, type Candidate, type TuneAxes, type TuneSpace } from "../../plan/tune/space.ts";
 import { log } from "../program.ts";
 import type { Judge } from "./judges.ts";
 import type { TuneInput } from "./read.ts";
@@ -22,41 +24,35 @@ export interface TuneResult {
   readonly profile: string | null;
 }
 
-/** Searches: the planner filters, the judge decides, within the limits. */
+/**
+ * Searches: the planner filters, the judge decides, within the limits. What is proposed, the project takes.
+ * @throws {Error} if it would refuse the proposal
+ */
 export async function tune(
-  { base, baseText, memory, build }: TuneInput,
+  input: TuneInput,
   axes: TuneAxes,
   limits: SearchLimits,
   judge: Judge,
   ask: { readonly vramMiB: number; readonly date: string },
   signal: AbortSignal,
 ): Promise<TuneResult> {
-  const space = planSpace(memory, axes);
-  if (memory.budget.gpus.length === 0) log(`tune: build ${build} has no GPU backend: everything is on the CPU, and --vram does not count`);
-  log(`tune: ${space.planned} configurations planned for build ${build}, ${space.candidates.length} fit`);
-  const trials: Trial[] = [];
-  let stopped: string | undefined;
-  while (stopped === undefined) {
-    signal.throwIfAborted();
-    const step = nextStep(space.candidates, trials, limits);
-    if (step.kind === "stop") stopped = step.why;
-    else {
-      log(`tune: trying ${describePlanned(step.candidate)}`);
-      const judgement = await judge.judge(step.candidate, signal);
-      log(`tune: ${judgement.kind === "measured" ? `${judgement.tokensPerSec.toFixed(1)} tok/s` : `failed: ${judgement.reason}`}`);
-      trials.push({ candidate: step.candidate, judgement });
-    }
-  }
+  const { base, baseText, memory, build, start } = input;
+  const planned = planSpace(memory, axes, start);
+  const space = { ...planned, candidates: planned.candidates.filter((candidate) => isTaken(candidate, input)) };
+  say(input, space);
+  const { trials, stopped } = await search(space, input, limits, judge, signal);
+  await judge.finish();
   const best = bestOf(trials);
   const shape = readModelShape(memory.header);
   const isMoe = "shape" in shape && shape.shape.nExpert > 0;
   const like = best?.candidate ?? space.candidates[0];
-  const findings = like === undefined ? [] : describeUbatch(space, like, isMoe);
-  const common = { base: base.id, build, isSimulated: judge.isSimulated, trials, stopped, findings, best };
+  const gain = best === null ? [] : describeGain(best, trials, space.base);
+  const findings = [...gain, ...(like === undefined ? [] : describeUbatch(space, like, isMoe))];
   const counts = { planned: space.planned, refused: space.refused, candidates: space.candidates.length };
-  if (best?.judgement.kind !== "measured") return { ...common, space: counts, profile: null };
+  const common = { base: base.id, build, isSimulated: judge.isSimulated, space: counts, trials, stopped, findings, best };
+  if (best?.judgement.kind !== "measured") return { ...common, profile: null };
   const { tokensPerSec, source } = best.judgement;
-  const evidence = {
+  const profile = proposeProfile(baseText, best.candidate, tokensPerSec, {
     base: base.id,
     model: base.model,
     vramMiB: memory.budget.gpus.length === 0 ? null : ask.vramMiB,
@@ -65,6 +61,46 @@ export async function tune(
     date: ask.date,
     trials,
     findings,
-  };
-  return { ...common, space: counts, profile: proposeProfile(baseText, best.candidate, tokensPerSec, evidence) };
+  });
+  const problem = input.problemOf(profile);
+  if (problem !== undefined) throw new Error(`tune: the proposal would be refused: ${problem}`);
+  return { ...common, profile };
+}
+
+function say({ base, build, memory, start }: TuneInput, { planned, candidates, base: own }: TuneSpace): void {
+  const { set, drop } = start.change;
+  if (Object.keys(set).length + drop.length > 0) log(`tune: ${base.id} with ${describeChange(start.change)}`);
+  if (memory.budget.gpus.length === 0) log(`tune: build ${build} has no GPU backend: everything is on the CPU, and --vram does not count`);
+  log(`tune: ${planned} configurations planned for build ${build}, ${candidates.length} fit`);
+  if (own === null) log(`tune: the planner refuses the base profile ${base.id} itself, so it is not tried`);
+}
+
+/** Whether the project would take a candidate's profile; one that it would not is left out, and why is said. */
+function isTaken(candidate: Candidate, { baseText, problemOf }: TuneInput): boolean {
+  const problem = problemOf(deriveProfile(baseText, candidate));
+  if (problem !== undefined) log(`tune: left out ${candidate.label}: ${problem}`);
+  return problem === undefined;
+}
+
+async function search(
+  { base, candidates: found }: TuneSpace,
+  input: TuneInput,
+  limits: SearchLimits,
+  judge: Judge,
+  signal: AbortSignal,
+): Promise<{ trials: Trial[]; stopped: string }> {
+  const trials: Trial[] = [];
+  let candidates = [...(base === null ? [] : [base]), ...found];
+  for (;;) {
+    signal.throwIfAborted();
+    const step = nextStep(candidates, trials, limits);
+    if (step.kind === "stop") return { trials, stopped: step.why };
+    const { candidate } = step;
+    log(`tune: trying ${describePlanned(candidate)}`);
+    const judgement = await judge.judge(candidate, signal);
+    log(`tune: ${describeJudgement(judgement)}`);
+    trials.push({ candidate, judgement });
+    const retreat = judgement.kind === "failed" && judgement.isOutOfMemory ? retreatOf(input.memory, candidate) : null;
+    if (retreat !== null && isTaken(retreat, input)) candidates = inOrder([...candidates, retreat], base?.cacheType);
+  }
 }

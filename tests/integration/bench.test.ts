@@ -1,17 +1,20 @@
-import { readdir, readFile } from "node:fs/promises";
+import { appendFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { benchRecordSchema, type BenchRecord } from "../../plan/bench/record.ts";
+import { benchStack } from "../../plan/bench/settings.ts";
+import { parseAxis, planVariants } from "../../plan/bench/variants.ts";
+import { removeKept } from "../../scripts/bench/interrupted.ts";
 import { runBench, type BenchSummary } from "../../scripts/bench/run.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { BenchProject } from "../support/bench-project.ts";
 import { prepareModels } from "../support/models.ts";
 import { buildTestImage, testImage } from "../support/test-image.ts";
 
-// Proves on real Pulumi, Docker and llama.cpp that a matrix measures what runs, says of the others why not, cleans up, and goes on after kill -9. Three of the
-// seed's profiles, scaled to the dev model: all eleven are in tests/bench/matrix. The numbers say nothing about the seed's hardware.
+// Proves on real Pulumi, Docker and llama.cpp that a matrix measures what runs, says of the others why not, cleans up, and goes on after kill -9; that a stack
+// with a name too long for its servers serves, and that one which was kept is measured anew. Three of the seed's profiles, scaled to the dev model: all eleven are in tests/bench/matrix. The numbers say nothing about the seed's hardware.
 
 const measured = ["s005-c7-q4km-partial24", "s005-c8-q4km-fit"];
 const refused = "s005-c4-autofit";
@@ -27,6 +30,10 @@ describe("a matrix of three profiles", () => {
     await prepareModels(testImage);
     project = await BenchProject.create(profiles, true);
     firstRecord = await runUntilKilled(project);
+    await appendFile(
+      join(project.dir, "configs", `llama-cpp-${refused}.env`),
+      "# another text: what was said of the old one does not hold\n",
+    );
     summary = await runBench(project.request(profiles), new AbortController().signal);
   });
   afterAll(() => project[Symbol.asyncDispose]());
@@ -40,8 +47,8 @@ describe("a matrix of three profiles", () => {
     return Object.groupBy(all, ({ profile }) => profile) as Record<string, BenchRecord[]>;
   };
 
-  it("goes on after kill -9: what was done is not repeated, what was interrupted is", async () => {
-    expect(summary.resumed).toBe(2);
+  it("goes on after kill -9: what was done is not repeated, what was interrupted or has changed is", async () => {
+    expect(summary.resumed).toBe(1);
     expect(summary.done.map(({ profile, outcome }) => [profile, outcome])).toEqual([
       [measured[0], "measured"],
       [refused, "refused"],
@@ -49,7 +56,7 @@ describe("a matrix of three profiles", () => {
     ]);
     const byProfile = await records();
     expect(Object.fromEntries(profiles.map((id) => [id, byProfile[id]?.length]))).toEqual(
-      Object.fromEntries(profiles.map((id) => [id, 1])),
+      Object.fromEntries(profiles.map((id) => [id, id === refused ? 2 : 1])),
     );
     expect(summary.done[0]?.record).toBe(firstRecord);
   });
@@ -81,6 +88,39 @@ describe("a matrix of three profiles", () => {
     expect(await project.onHost(profiles)).toEqual([]);
     const states = await readdir(join(project.dir, "state", ".pulumi", "stacks", "llm-server"));
     expect(states.filter((name) => name.endsWith(".json"))).toEqual([]);
+  });
+});
+
+describe("a profile with a long name whose stack was kept", () => {
+  const variants = planVariants(["s005-c7-q4km-partial24"], [parseAxis("ubatch=128,256")]).slice(0, 1);
+  const [id = ""] = variants.map((variant) => variant.id);
+  let project: BenchProject;
+  const said: string[] = [];
+
+  const bench = async (isKept: boolean): Promise<BenchRecord> => {
+    const request = { ...project.request([]), variants, key: id, isKept };
+    const { done } = await runBench(request, new AbortController().signal);
+    return benchRecordSchema.parse(JSON.parse(await readFile(join(project.dir, "benchmarks", done[0]?.record ?? ""), "utf8")));
+  };
+
+  beforeAll(async () => {
+    await buildTestImage();
+    await prepareModels(testImage);
+    project = await BenchProject.create(["s005-c7-q4km-partial24"], true);
+  });
+  afterAll(() => project[Symbol.asyncDispose]());
+
+  it("is promoted, though its servers' names with the whole id would be no host names, and measured again, not taken over", async () => {
+    const kept = await bench(true);
+    expect(benchStack(id)).not.toBe(`bench-${id}`);
+    expect([kept.outcome, kept.reason, (await project.onHost([id])).length > 0]).toEqual(["measured", "measured", true]);
+    const again = await bench(true);
+    expect([again.outcome, again.gates.length]).toEqual(["measured", 2]);
+    expect(again.result).not.toBe(kept.result);
+    await removeKept(project.request([]), variants, (line) => said.push(line));
+    await removeKept(project.request([]), variants, (line) => said.push(line));
+    expect(said).toEqual([`${id}: its stack is taken away`, `${id}: it had no stack`]);
+    expect(await project.onHost([id])).toEqual([]);
   });
 });
 

@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { journalLine, readJournal, type JournalEntry } from "../../plan/bench/journal.ts";
+import { changedInputs, inputsOf } from "../../plan/bench/inputs.ts";
+import { journalLine, readJournal, whatHolds, type JournalEntry } from "../../plan/bench/journal.ts";
 import { decideOutcome, describeSeconds, phaseOfUrn, phaseSeconds, secondsLeft, type BenchTraces } from "../../plan/bench/outcome.ts";
 import { scaleToDev } from "../../plan/bench/scale.ts";
-import { asPulumiConfig, stackSettings } from "../../plan/bench/settings.ts";
+import { asPulumiConfig, benchStack, stackSettings } from "../../plan/bench/settings.ts";
 import { deriveProfile, parseAxis, planVariants } from "../../plan/bench/variants.ts";
 import { parseProfile } from "../../plan/config/profile.ts";
+import { mostReplicas } from "../../plan/config/stack-config.ts";
+import { serverName } from "../../plan/names.ts";
 import { madeRecord, minuteOf } from "../support/results.ts";
 import { readProjectFile } from "../support/project.ts";
 
@@ -23,7 +26,7 @@ describe("a matrix", () => {
   });
 
   it("without axes is the profiles themselves", () => {
-    expect(planVariants(["dev"], [])).toEqual([{ id: "dev", basedOn: "dev", set: {} }]);
+    expect(planVariants(["dev"], [])).toEqual([{ id: "dev", basedOn: "dev", set: {}, drop: [] }]);
   });
 
   it.each(["ubatch", "ubatch=", "=1", "1a=2", "a b=1"])("fails on an axis written as %j", (text) => {
@@ -37,8 +40,15 @@ describe("a matrix", () => {
 
 describe("a derived profile", () => {
   it("has the other values in place of the old ones, and new keys at the end", () => {
-    expect(deriveProfile("# why\nIMAGE=a\nLLAMA_ARG_UBATCH=4096\n", { LLAMA_ARG_UBATCH: "512", LLAMA_ARG_BATCH: "$&" })).toBe(
-      "# why\nIMAGE=a\nLLAMA_ARG_UBATCH=512\nLLAMA_ARG_BATCH=$&\n",
+    expect(
+      deriveProfile("# why\nIMAGE=a\nLLAMA_ARG_UBATCH=4096\n", { set: { LLAMA_ARG_UBATCH: "512", LLAMA_ARG_BATCH: "$&" }, drop: [] }),
+    ).toBe("# why\nIMAGE=a\nLLAMA_ARG_UBATCH=512\nLLAMA_ARG_BATCH=$&\n");
+  });
+
+  it("lacks the keys that go, unless they are set too", () => {
+    const text = "IMAGE=a\nLLAMA_ARG_FIT=on\nLLAMA_ARG_FIT_TARGET=1024\nSAMPLING=b\n";
+    expect(deriveProfile(text, { set: { SAMPLING: "c" }, drop: ["LLAMA_ARG_FIT", "SAMPLING"] })).toBe(
+      "IMAGE=a\nLLAMA_ARG_FIT_TARGET=1024\nSAMPLING=c\n",
     );
   });
 
@@ -90,12 +100,48 @@ describe("settings of a bench stack", () => {
   });
 });
 
+const seeds = [
+  "s005-c1-fulloffload",
+  "s005-c2-partial",
+  "s005-c2a-partial32",
+  "s005-c2b-partial36",
+  "s005-c3-nokv",
+  "s005-c4-autofit",
+  "s005-c4r-autofit-refit",
+  "s005-c5-q4km-fulloffload",
+  "s005-c6-q4km-partial16",
+  "s005-c7-q4km-partial24",
+  "s005-c8-q4km-fit",
+];
+
+describe("the stack of a profile", () => {
+  const axes = ["ubatch=512,4096", "n-cpu-moe=20,24", "cache-type-k=q8_0", "parallel=4"].map(parseAxis);
+  const ids = [0, 1, 2, 3, 4].flatMap((many) => planVariants(seeds, axes.slice(0, many)).map(({ id }) => id));
+  const tuned = seeds.flatMap((id) =>
+    ["n-cpu-moe-14-ubatch-512-4-slots-cache-q8-0", "fit-ubatch-4096-4-slots-cache-f16"].map((end) => `${id}-tune-${end}`),
+  );
+
+  it("has servers whose names are host names, with as many replicas as there can be, and is another for each", () => {
+    const stacks = [...new Set([...ids, ...tuned])].map(benchStack);
+    const names = stacks.map((stack) => serverName(stack, "0123456789", mostReplicas - 1));
+    expect(names.filter((name) => name.length > 63)).toEqual([]);
+    expect(new Set(stacks).size).toBe(stacks.length);
+    expect(stacks.filter((stack) => !/^bench-[a-z0-9]+(-[a-z0-9]+)*$/.test(stack))).toEqual([]);
+  });
+
+  it("is named after it, and begins like a long one with a hash after it", () => {
+    expect(seeds.map(benchStack)).toEqual(seeds.map((id) => `bench-${id}`));
+    expect(benchStack("s005-c7-q4km-partial24-ubatch-512")).toBe("bench-s005-c7-q4km-par-2c8b077e");
+  });
+});
+
 const run: JournalEntry = { kind: "run", request: "r1", profiles: ["a", "b"], at: minuteOf(0) };
 const begin = (profile: string): JournalEntry => ({ kind: "begin", profile, stack: `bench-${profile}`, at: minuteOf(1) });
 const end = (profile: string): JournalEntry => ({
   kind: "end",
   profile,
   record: "r.json",
+  inputs: { "configs/benchmark.yaml": "1" },
   outcome: "measured",
   wallSec: 9,
   measuredSec: 8,
@@ -123,8 +169,68 @@ describe("a journal", () => {
     expect(readJournal("").isFinished).toBe(true);
   });
 
+  it("has nothing interrupted once that is removed, and takes the last bench of a profile that was measured again", () => {
+    const removed: JournalEntry = { kind: "removed", stack: "bench-a", at: minuteOf(3) };
+    const again = { ...end("a"), record: "again.json" };
+    expect(readJournal([run, begin("a"), removed].map(journalLine).join("")).interrupted).toBeNull();
+    const open = readJournal([run, begin("a"), end("a"), begin("a")].map(journalLine).join(""));
+    expect(open.interrupted).toEqual({ profile: "a", stack: "bench-a" });
+    expect(readJournal([run, begin("a"), end("a"), begin("a"), again].map(journalLine).join(""))).toMatchObject({
+      done: [again],
+      interrupted: null,
+    });
+  });
+
+  it("holds for what is asked for again and is made of the same, and says what changed of the rest", () => {
+    const done = ["a", "b", "c"].map((profile) => end(profile) as Extract<JournalEntry, { kind: "end" }>);
+    const same = { "configs/benchmark.yaml": "1" };
+    const asked = new Map([
+      ["a", same],
+      ["b", { "configs/benchmark.yaml": "2" }],
+      ["d", same],
+    ]);
+    expect(whatHolds(done, asked)).toEqual({ holds: done.slice(0, 1), changed: [{ profile: "b", names: ["configs/benchmark.yaml"] }] });
+  });
+
+  it("reads lines from before a bench's inputs were kept", () => {
+    const { inputs, ...old } = end("a") as Extract<JournalEntry, { kind: "end" }>;
+    expect(readJournal(`${journalLine(run)}${JSON.stringify(old)}\n`).done).toEqual([{ ...old, inputs: {} }]);
+    expect(inputs).not.toEqual({});
+  });
+
   it("fails on a line in the middle that does not read", () => {
     expect(() => readJournal(`${journalLine(run)}{"kind":"what"}\n${journalLine(begin("a"))}`)).toThrow(/^journal: line 2 does not read/);
+  });
+});
+
+describe("what a bench is made of", () => {
+  const files: Record<string, string> = {
+    "configs/llama-cpp-a.env": "IMAGE=one\nMODEL=m\n",
+    "configs/images.yaml": "one: { ref: 1 }\ntwo: { ref: 1 }\n",
+    "configs/models.yaml": "m: { sha256: 1 }\n",
+    "configs/benchmark.yaml": "sets: 1",
+  };
+  const after = (changes: Record<string, string>) =>
+    changedInputs(
+      inputsOf("a", (path) => files[path]),
+      inputsOf("a", (path) => ({ ...files, ...changes })[path]),
+    );
+
+  it.each([
+    ["another pin of its image", "configs/images.yaml", "one: { ref: 2 }\ntwo: { ref: 1 }\n", ["configs/images.yaml: one"]],
+    ["another pin of an image that it does not use", "configs/images.yaml", "one: { ref: 1 }\ntwo: { ref: 2 }\n", []],
+    ["another file of its model", "configs/models.yaml", "m: { sha256: 2 }\n", ["configs/models.yaml: m"]],
+    ["other prompts", "configs/benchmark.yaml", "sets: 2", ["configs/benchmark.yaml"]],
+    ["its own text", "configs/llama-cpp-a.env", "IMAGE=one\nMODEL=m\nLLAMA_ARG_UBATCH=1\n", ["configs/llama-cpp-a.env"]],
+    [
+      "an image in place of another",
+      "configs/llama-cpp-a.env",
+      "IMAGE=two\nMODEL=m\n",
+      ["configs/images.yaml: one", "configs/images.yaml: two", "configs/llama-cpp-a.env"],
+    ],
+    ["a file that does not read any more", "configs/images.yaml", "one: [", ["configs/images.yaml: one"]],
+  ])("differs by %s", (_what, file, text, changed) => {
+    expect(after({ [file]: text })).toEqual(changed);
   });
 });
 
@@ -138,7 +244,8 @@ const failedGate = {
 describe("the outcome of one profile", () => {
   it.each<[string, Partial<BenchTraces>, string]>([
     ["a result file is measured, whatever the verdicts", { result: "r.json" }, "measured"],
-    ["a result file is measured although the promotion failed", { result: "r.json", errors: ["promote: no answer"] }, "measured"],
+    ["a result file is incomplete where the promotion failed", { result: "r.json", errors: ["promote: no answer"] }, "incomplete"],
+    ["a result file is measured where a gate could not tell", { result: "r.json", gates: [failedGate] }, "measured"],
     ["an image that did not build", { failedPhases: ["image"], errors: ["exit code 1"] }, "failed-build"],
     ["a container that the kernel ended", { isOomKilled: true, errors: ["container is exited, exit code 137"] }, "out-of-memory"],
     ["a device without room", { errors: ["gate error"], serverLog: "ggml_cuda: cudaMalloc failed: out of memory" }, "out-of-memory"],

@@ -134,6 +134,19 @@ describe("planStack", () => {
     );
   });
 
+  it("fails on a stack whose servers' names would be no host names: the gateway would never find them", () => {
+    const config = parseStackConfig("dev", pulumiConfig("dev"));
+    const named = (length: number, replicas = 1) =>
+      planStack("s".repeat(length), { ...config, rollout: { ...config.rollout, replicas } }, readProjectFile).servers.map(
+        ({ containerName }) => containerName.length,
+      );
+    expect([named(34), named(32, 2)]).toEqual([[63], [61, 63]]);
+    expect(messageOf(() => named(35))).toMatch(
+      /^Pulumi\.s{35}\.yaml: got a stack name of 35 characters, expected at most 34 characters: a server's host name holds it and has at most 63; name it shorter: pulumi stack rename NAME -s s{35}, and its file with it$/,
+    );
+    expect(messageOf(() => named(33, 2))).toContain("expected at most 32 characters");
+  });
+
   it("keeps the release when only gateway or gates change", () => {
     const changed = planDev((config) => ({
       ...config,

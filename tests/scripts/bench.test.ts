@@ -3,14 +3,19 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type Docker from "dockerode";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import type { JournalEntry } from "../../plan/bench/journal.ts";
+import { benchStack } from "../../plan/bench/settings.ts";
+import { labels } from "../../plan/names.ts";
 import { JournalFile, requestKey } from "../../scripts/bench/journal-file.ts";
 import { endOrphans } from "../../scripts/bench/orphans.ts";
+import { readRecords } from "../../scripts/bench/records.ts";
 import { gatesOf, resultOf } from "../../scripts/bench/traces.ts";
-import { prepareWorkDir, writeStackFile } from "../../scripts/bench/work-dir.ts";
+import { prepareWorkDir, workDirOf, writeStackFile } from "../../scripts/bench/work-dir.ts";
+import { refuseOccupied } from "../../scripts/commands/bench.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { madeRecord, madeResult, minuteOf, writeMade } from "../support/results.ts";
 
@@ -78,7 +83,7 @@ describe("the work dir", () => {
     for (const file of ["Pulumi.yaml", "package.json", "index.ts", "toolchain/versions.env"]) await writeFile(join(project, file), "");
     await writeFile(join(project, "configs/llama-cpp-a.env"), "IMAGE=x\nLLAMA_ARG_UBATCH=4096\n");
     const work = join(dir, "work");
-    const variants = [{ id: "a-ubatch-512", basedOn: "a", set: { LLAMA_ARG_UBATCH: "512" } }];
+    const variants = [{ id: "a-ubatch-512", basedOn: "a", set: { LLAMA_ARG_UBATCH: "512" }, drop: [] }];
     await prepareWorkDir(project, work, variants);
     await prepareWorkDir(project, work, variants); // twice does no harm
     expect(await readFile(join(work, "configs/llama-cpp-a-ubatch-512.env"), "utf8")).toBe("IMAGE=x\nLLAMA_ARG_UBATCH=512\n");
@@ -91,6 +96,41 @@ describe("the work dir", () => {
     await writeFile(file, "encryptionsalt: v1:abc\nconfig:\n  llm-server:profile: old\n");
     await writeStackFile(dir, "bench-a", { "llm-server:profile": "a" });
     expect(parse(await readFile(file, "utf8"))).toEqual({ encryptionsalt: "v1:abc", config: { "llm-server:profile": "a" } });
+  });
+});
+
+describe("records of earlier benches", () => {
+  it("are read but for those that don't read, which are named", async () => {
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    await writeMade(dir, [], [madeRecord("dev", minuteOf(5), 20)]);
+    await writeFile(join(dir, "benchmarks", "bench-torn-20260601-000000.json"), '{"version":1,');
+    await writeFile(join(dir, "benchmarks", "bench-other-20260601-000000.json"), '{"version":9}');
+    expect((await readRecords(join(dir, "benchmarks"))).map(({ profile }) => profile)).toEqual(["dev"]);
+    const lines = said.mock.calls.map(([line]) => String(line)).sort();
+    vi.restoreAllMocks();
+    expect(lines).toEqual([
+      expect.stringMatching(/^bench-other-20260601-000000\.json does not read and is left out: /),
+      expect.stringMatching(/^bench-torn-20260601-000000\.json does not read and is left out: .*JSON/),
+    ]);
+  });
+});
+
+describe("a stack that serves on the GPU that is to be measured", () => {
+  const server = (stack: string) => ({ Id: stack, Labels: { [labels.stack]: stack, [labels.role]: "server" } });
+  const dockerWith = (stack: string): Docker =>
+    ({
+      listContainers: () => Promise.resolve([server(stack)]),
+      getContainer: () => ({ inspect: () => Promise.resolve({ HostConfig: { DeviceRequests: [{ DeviceIDs: ["0"] }] } }) }),
+    }) as unknown as Docker;
+  const refuse = (stack: string): Promise<void> =>
+    refuseOccupied({ docker: dockerWith(stack), settings: { "llm-server:device": { gpus: ["0"] } }, projectDir: dir }, [], undefined);
+
+  it("is to be paused, unless it is a bench that was kept: that is to be taken away", async () => {
+    const work = workDirOf(dir);
+    await mkdir(work, { recursive: true });
+    await writeStackFile(work, benchStack("a"), { "llm-server:profile": "a" });
+    await expect(refuse("prod")).rejects.toThrow(/^stack prod serves on GPU 0, .*; stop it for the time with --pause prod$/);
+    await expect(refuse("bench-a")).rejects.toThrow(/it is the bench of a, kept up; take it away: npm run bench -- a --remove$/);
   });
 });
 
@@ -126,6 +166,8 @@ describe("npm run bench", () => {
     [["no-such"], "got profile no-such, allowed are dev, s005-c1-fulloffload"],
     [[], "got no profile, allowed are dev,"],
     [["dev", "--matrix", "ubach=512"], "--matrix: LLAMA_ARG_UBACH: got an unknown key"],
+    [["dev", "s005-c8-q4km-fit", "--keep"], "--keep: got 2 profiles, expected one: a stack that stays up holds the gateway's port"],
+    [["dev", "--keep", "--remove"], "got --keep and --remove, expected one of them"],
     [["dev", "--matrix", "ubatch=7"], '--matrix: LLAMA_ARG_UBATCH: got "7", expected an integer from 32'],
   ])("fails with 3 for %j, naming what is allowed", async (args, message) => {
     const { exitCode, stderr } = await execa(process.execPath, ["scripts/cli.ts", "bench", ...args], { cwd: projectDir, reject: false });

@@ -79,6 +79,7 @@ describe("arguments that are no results", () => {
       [[good, "package.json"], /^compare: package\.json: not a result file: .{1,300} and \d+ more$/],
       [[good, file("llama-cpp-torn-20260601-000000.json")], /^compare: .*llama-cpp-torn-.*: not a result file: .*JSON/],
       [["b1", "b1"], /^compare: A and B are the same/],
+      [["b1", "b2", "--folder", join(folder, "no-such")], /^compare: --folder: got .*no-such, expected a folder with results$/],
       [["b1", "b2", "--profile", "no-such"], /^compare: got profile no-such, .*: dev, other$/],
     ];
     const runs = await Promise.all(cases.map(([args]) => compare(...args)));

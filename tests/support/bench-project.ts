@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import { scaleToDev } from "../../plan/bench/scale.ts";
-import type { StackSettings } from "../../plan/bench/settings.ts";
+import { benchStack, type StackSettings } from "../../plan/bench/settings.ts";
 import { planVariants } from "../../plan/bench/variants.ts";
 import { labels } from "../../plan/names.ts";
 import { requestKey } from "../../scripts/bench/journal-file.ts";
@@ -80,6 +80,7 @@ export class BenchProject implements AsyncDisposable {
       modelsPath: testModels(),
       key: requestKey([variants, settings]),
       journal: "bench",
+      goesOn: false,
       isKept: false,
       isFresh: false,
       docker: connectDocker(null),
@@ -91,7 +92,7 @@ export class BenchProject implements AsyncDisposable {
   /** Names of everything on the Docker host that belongs to a bench stack of these profiles. */
   async onHost(profiles: readonly string[]): Promise<string[]> {
     const filters = profiles.flatMap((id) =>
-      [["container", "--all"], ["volume"], ["network"]].map((kind) => ({ kind, filter: `label=${labels.stack}=bench-${id}` })),
+      [["container", "--all"], ["volume"], ["network"]].map((kind) => ({ kind, filter: `label=${labels.stack}=${benchStack(id)}` })),
     );
     const found = await Promise.all(
       filters.map(({ kind: [kind = "", ...all], filter }) => execa("docker", [kind, "ls", ...all, "--quiet", "--filter", filter])),

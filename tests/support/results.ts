@@ -122,6 +122,7 @@ export function madeRecord(profile: string, startedAt: string, perplexity: numbe
     profile,
     basedOn: "dev",
     set: {},
+    drop: [],
     stack: `bench-${profile}`,
     startedAt,
     wallSec: 90,
