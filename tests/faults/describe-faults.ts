@@ -5,7 +5,8 @@ import { buildTestImage, testImage } from "../support/test-image.ts";
 import { FaultStack } from "./fault-stack.ts";
 
 const sets = await providerSets();
-const set = sets.find(({ name }) => name === "official") ?? sets[0];
+/** The providers of these tests. */
+export const set = sets.find(({ name }) => name === "official") ?? sets[0];
 
 /** Tests of faults beside one deployed release: it is made before the first of them and removed after the last. `configure` changes the stack before it is deployed. */
 export function describeFaults(

@@ -1,8 +1,10 @@
-import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect } from "vitest";
 import { parse, stringify } from "yaml";
+import { parseDeclared } from "../../plan/drift/declared.ts";
+import { serverName } from "../../plan/names.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { readProjectFile } from "../support/project.ts";
 import type { ProviderSet } from "../support/provider-sets.ts";
@@ -29,6 +31,10 @@ export class FaultStack {
   /** Release that serves, and what `up` said; set by {@link deploy}. */
   release = "";
   output = "";
+  /** Volumes and networks that the release that serves came with. */
+  #objects: readonly string[] = [];
+  /** Headers of each request, for a stack that wants a key. */
+  headers: Readonly<Record<string, string>> = {};
 
   get project(): StackProject {
     if (this.#project === undefined) throw new Error("the stack is made before the first test");
@@ -45,16 +51,17 @@ export class FaultStack {
   }
 
   /** A deployment that works. @throws {Error} with the whole output if it fails */
-  async deploy(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const run = await this.up(env);
+  async deploy(env: Readonly<Record<string, string>> = {}, ...options: readonly string[]): Promise<void> {
+    const run = await this.up(env, ...options);
     if (run.exitCode !== 0) throw new Error(run.output);
     this.output = run.output;
     this.release = String((await this.project.outputs())["activeRelease"]);
+    this.#objects = await this.#volumesAndNetworks();
   }
 
   /** `pulumi up` with other environment than the project's. */
-  async up(env: Readonly<Record<string, string>> = {}): Promise<PulumiRun> {
-    const args = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", this.project.stack];
+  async up(env: Readonly<Record<string, string>> = {}, ...more: readonly string[]): Promise<PulumiRun> {
+    const args = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", this.project.stack, ...more];
     const options = { cwd: this.project.dir, env: { ...this.project.env, ...env }, all: true, reject: false } as const;
     const { exitCode, all } = await execa("pulumi", args, options);
     return { exitCode: exitCode ?? -1, output: all };
@@ -85,12 +92,13 @@ export class FaultStack {
     );
   }
 
-  /** A profile of the dev profile's flags for a model and an image. */
-  async addProfile(id: string, model: string, image = "debian"): Promise<void> {
+  /** A profile of the dev profile's flags for a model and an image; another `ctxSize` makes another release. */
+  async addProfile(id: string, model: string, image = "debian", ctxSize = 4096): Promise<void> {
     const text = readProjectFile("configs/llama-cpp-dev.env") ?? "";
     const changed = text
       .replace(/^MODEL=.*$/m, `MODEL=${model}`)
       .replace(/^IMAGE=.*$/m, `IMAGE=${image}`)
+      .replace(/^LLAMA_ARG_CTX_SIZE=.*$/m, `LLAMA_ARG_CTX_SIZE=${ctxSize}`)
       .replace(/^LLAMA_ARG_CHAT_TEMPLATE=.*\n/m, "");
     await writeFile(join(this.project.dir, "configs", `llama-cpp-${id}.env`), changed);
   }
@@ -123,14 +131,26 @@ export class FaultStack {
     return this.project.set("profile", profile);
   }
 
+  /** Whether candidates are measured beside what serves, or in its place: only there can a fault be found too late, after it was stopped. */
+  setStrategy(strategy: "auto" | "recreate"): Promise<void> {
+    return this.project.set("rollout.strategy", strategy);
+  }
+
+  /** Whether the benchmark decides: not where a candidate is to be promoted, whose thousands of tokens a second can't be timed one by one. */
+  judges(isJudge: boolean): Promise<void> {
+    return this.configure((settings) => {
+      (settings["llm-server:gates"]?.["benchmark"] as Record<string, unknown>)["dryRun"] = !isJudge;
+    });
+  }
+
   /** Changes the stack's settings. */
   configure(change: (settings: Settings) => void): Promise<void> {
     return changeSettings(this.project, change);
   }
 
   /**
-   * Fails unless `run` was refused with these texts, in words, and the release that passed its gates answers. What it said is kept in test-artifacts/faults for
-   * people: whether it helps no test can say.
+   * Fails unless `run` was refused with these texts, in words, the release that passed its gates answers, and the state is as before. What it said is kept in
+   * test-artifacts/faults for people: whether it helps no test can say.
    */
   async expectRefused({ exitCode, output }: PulumiRun, ...texts: (string | RegExp)[]): Promise<void> {
     await keepMessage(expect.getState().currentTestName ?? "unnamed", output);
@@ -138,13 +158,50 @@ export class FaultStack {
     expect(exitCode).not.toBe(0);
     expect(output).not.toMatch(/\bat .*\.ts:\d+/); // a message, not a stack trace
     await this.expectServing();
+    await this.expectState();
+  }
+
+  /** Refused by a gate or before anything was measured, which says what serves and what to do next. */
+  expectRefusedByGate(run: PulumiRun, ...texts: (string | RegExp)[]): Promise<void> {
+    const serves = new RegExp(`release ${this.release} serves; (no request had to wait|requests waited \\d+\\.\\d s)`);
+    const next = new RegExp(`next: .* and run: npm run up -- ${this.project.stack}`);
+    return this.expectRefused(run, ...texts, serves, next);
+  }
+
+  /** Refused by a program that comes before the gates, which says what serves. */
+  expectRefusedBefore(run: PulumiRun, ...texts: (string | RegExp)[]): Promise<void> {
+    return this.expectRefused(run, ...texts, `nothing was stopped: release ${this.release} serves`);
+  }
+
+  /** Fails unless the state names the release that serves as the promoted one, nobody holds it, and nothing of the host was added to what was deployed. */
+  async expectState(): Promise<void> {
+    const backend = join(this.project.dir, "state", ".pulumi");
+    const text = await readFile(join(backend, "stacks", "llm-server", `${this.project.stack}.json`), "utf8");
+    const { checkpoint } = JSON.parse(text) as { checkpoint: { latest: object } };
+    const { promotion, pending } = parseDeclared(this.project.stack, JSON.stringify({ deployment: checkpoint.latest }));
+    expect({ promoted: promotion?.releaseId, pending }).toEqual({ promoted: this.release, pending: [] });
+    const locks = await readdir(join(backend, "locks"), { recursive: true, withFileTypes: true });
+    expect(locks.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual([]);
+    expect(await this.#volumesAndNetworks()).toEqual(this.#objects);
+    const parts = await readdir(join(this.project.dir, "models"), { recursive: true });
+    expect(parts.filter((name) => name.endsWith(".part"))).toEqual([]);
+  }
+
+  async #volumesAndNetworks(): Promise<string[]> {
+    return [...(await this.project.onHost("volume")), ...(await this.project.onHost("network"))];
+  }
+
+  /** Container of the release that serves, and since when it runs: another text once it was stopped, restarted or made anew. */
+  async served(): Promise<string> {
+    const format = "{{.Id}} {{.State.StartedAt}}";
+    return (await execa("docker", ["inspect", "--format", format, serverName(this.project.stack, this.release)])).stdout;
   }
 
   /** One short completion: status and server. */
   async ask(): Promise<{ readonly status: number; readonly upstream: string | null }> {
     const response = await fetch(`${this.project.endpoint}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...this.headers },
       body: JSON.stringify({ messages: [{ role: "user", content: "hi" }], max_tokens: 2 }),
       signal: AbortSignal.timeout(60_000),
     });

@@ -1,13 +1,17 @@
 /**
- * Faults 34 to 39 of docs/faults.md, with llama-perplexity replaced in a candidate's image by what the fault makes of it: none is ever a pass, the message says what came, and the
- * release that passed its gates serves. Cannot prove: that a tool which prints a wrong, well-formed number is found out.
+ * Faults 34 to 39 of docs/faults.md, with llama-perplexity replaced in a candidate's image by what the fault makes of it, and 42, with neighbours on the same CPUs: none is ever a pass, the
+ * message says what came, and the release that passed its gates serves. Cannot prove: that a tool which prints a wrong, well-formed number is found out; how rarely a benchmark errs beside
+ * neighbours of every kind (tests/bench/gates).
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { runningServers } from "../support/killing.ts";
+import { testImage } from "../support/test-image.ts";
 import { describeFaults } from "./describe-faults.ts";
+import { plantBaselines } from "./planted-baselines.ts";
 
 const tool = "/usr/bin/llama-perplexity";
 
@@ -27,6 +31,12 @@ describeFaults("a gate that can't tell", (stack) => {
     return pids.filter((_, index) => here[index] === stack.project.dir).map(Number);
   };
 
+  /** A container that keeps eight processes busy: each container gets the same share of the CPUs, however many there are in it. */
+  const startNeighbour = async (): Promise<string> => {
+    const busy = "for one in 1 2 3 4 5 6 7 8; do while :; do :; done & done; wait";
+    return (await execa("docker", ["run", "--detach", "--rm", "--network", "none", "--entrypoint", "sh", testImage, "-c", busy])).stdout;
+  };
+
   it("fault 34: a gate that is killed with SIGKILL fails the deployment and leaves no container", async () => {
     await toolIs(hanging);
     const running = stack.up();
@@ -43,7 +53,7 @@ describeFaults("a gate that can't tell", (stack) => {
     await stack.project.set("gates.perplexity.timeoutSec", "6");
     const run = await stack.up();
     await stack.project.set("gates.perplexity.timeoutSec", "120");
-    await stack.expectRefused(run, "perplexity gate error: deadline of 6 s passed");
+    await stack.expectRefusedByGate(run, "perplexity gate error: deadline of 6 s passed");
   });
 
   it.each([
@@ -53,12 +63,12 @@ describeFaults("a gate that can't tell", (stack) => {
     ["a negative number", "s/PPL = /PPL = -/", /perplexity gate error: .*expected a positive decimal number/],
   ])("fault 36: %s in the output is an error, not a number", async (_what, change, message) => {
     await toolIs(printing(change));
-    await stack.expectRefused(await stack.up(), message);
+    await stack.expectRefusedByGate(await stack.up(), message);
   });
 
   it("fault 37: an image without the tool is an error that names it", async () => {
     await stack.changeImage(`rm ${tool}`);
-    await stack.expectRefused(await stack.up(), /perplexity gate error: .*llama-perplexity/);
+    await stack.expectRefusedByGate(await stack.up(), /perplexity gate error: .*llama-perplexity/);
   });
 
   it.each([
@@ -66,7 +76,7 @@ describeFaults("a gate that can't tell", (stack) => {
     ["other words", "s/Final estimate/Result/", /perplexity gate error: llama-perplexity: got 0 final estimates, expected one/],
   ])("fault 38: output with %s is an error", async (_what, change, message) => {
     await toolIs(printing(change));
-    await stack.expectRefused(await stack.up(), message);
+    await stack.expectRefusedByGate(await stack.up(), message);
   });
 
   it("fault 39: a corpus that changed is refused with both checksums, one that is missing with its name", async () => {
@@ -75,10 +85,46 @@ describeFaults("a gate that can't tell", (stack) => {
     await stack.use("tiny");
     await stack.addProfile("again", "tiny");
     await writeFile(corpora, before.replace(/sha256: \w{64}(?=\s+license: none)/, `sha256: ${"f".repeat(64)}`));
-    await stack.expectRefused(await stack.up(), /perplexity gate error: corpus own can't be had: .*got sha256 \w{64}, expected f{64}/);
+    await stack.expectRefusedByGate(
+      await stack.up(),
+      /perplexity gate error: corpus own can't be had: .*got sha256 \w{64}, expected f{64}/,
+    );
     await writeFile(corpora, before);
     await stack.project.set("gates.perplexity.corpus", "no-such");
     await stack.expectRefused(await stack.up(), "no-such", "configs/corpora.yaml");
     await stack.project.set("gates.perplexity.corpus", "own");
+  });
+
+  it("fault 42: neighbours that begin to work in the middle of a benchmark leave it undecided, and the same candidate passes without them", async () => {
+    await stack.use("tiny");
+    await plantBaselines(stack, (result) => result);
+    const judged = {
+      metrics: [{ scenario: "medium", metric: "decode" }],
+      ...{ marginPercent: 60, looks: [3], startLevel: "mean", maxVariationPercent: 99, timingsTolerancePercent: 99 },
+    };
+    await stack.configure((settings) => {
+      settings["llm-server:gates"] = {
+        ...settings["llm-server:gates"],
+        benchmark: { ...settings["llm-server:gates"]?.["benchmark"], thresholds: judged, dryRun: false },
+      };
+    });
+    await stack.addProfile("beside", "tiny", "debian", 3072);
+    await stack.use("beside");
+    const running = stack.up();
+    await expect.poll(() => runningServers(stack.project.stack), { timeout: 120_000, interval: 100 }).toHaveLength(2);
+    const neighbours = await Promise.all(Array.from({ length: 8 }, () => startNeighbour()));
+    const run = await running.finally(() => execa("docker", ["rm", "--force", ...neighbours]));
+    await stack.expectRefusedByGate(
+      run,
+      /benchmark gate inconclusive: .*; the host's load average was up to/,
+      /next: wait until the host has less to do/,
+    );
+    expect(run.output).not.toMatch(/benchmark gate(:| )(passed|failed)/i);
+    const before = stack.release;
+    await stack.deploy();
+    expect(stack.output).toMatch(/benchmark gate: PASSED/);
+    await stack.use("tiny");
+    await stack.deploy();
+    expect(stack.release).toBe(before);
   });
 });

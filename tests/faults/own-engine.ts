@@ -9,7 +9,7 @@ const patienceMs = 60_000;
 
 /**
  * A Docker engine of a test's own, to be ended as no test may end the machine's: with its own folders and socket, in a network namespace, because it would
- * otherwise meet the other one's bridges. Nothing but this machine can be reached from there. Takes root.
+ * otherwise meet the other one's bridges. Nothing but this machine can be reached from there. It gives GPUs to containers that ask for some, which get nothing. Takes root.
  */
 export class OwnEngine implements AsyncDisposable {
   /** What programs are given so that they use this engine; `pulumi` then runs where its containers can be reached. */
@@ -38,6 +38,8 @@ export class OwnEngine implements AsyncDisposable {
     const { stdout: pulumi } = await execa("which", ["pulumi"], { env: { PATH: path } });
     const wrapper = `#!/bin/sh\nexec nsenter ${engine.#netOption} ${pulumi} "$@"\n`;
     await writeFile(join(engine.#dir, "bin", "pulumi"), wrapper, { mode: 0o755 });
+    // an engine that finds this when it starts takes requests for GPUs, and runs it before a container that has some
+    await writeFile(join(engine.#dir, "bin", "nvidia-container-runtime-hook"), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
     await engine.start().catch(async (error: unknown) => {
       await engine[Symbol.asyncDispose]();
       throw error;
@@ -53,6 +55,7 @@ export class OwnEngine implements AsyncDisposable {
     const command = ["dockerd", ...folders, "-H", this.env["DOCKER_HOST"] ?? ""];
     const log = { file: at("log"), append: true } as const;
     this.#process = execa("nsenter", [this.#netOption, ...command], {
+      env: { PATH: `${at("bin")}:${process.env["PATH"] ?? ""}` },
       stdout: log,
       stderr: log,
       reject: false,

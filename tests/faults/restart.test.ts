@@ -1,11 +1,12 @@
 /**
- * Faults 3 and 54 of docs/faults.md: an engine that ends and starts again while a release serves, and a power cut in the middle of a rollout, on an engine of the test's own. Cannot
- * prove: what a kernel that goes down does to files that were not synced.
+ * Faults 3, 8 and 54 of docs/faults.md: an engine that ends and starts again while a release serves, a GPU that its container loses, and a power cut in the middle of a rollout, on an
+ * engine of the test's own. Cannot prove: what a kernel that goes down does to files that were not synced, and what a real GPU that is lost does; here a script stands for nvidia-smi.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { serverName } from "../../plan/names.ts";
 import { baseImage } from "../../plan/stack.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { prepareModels } from "../support/models.ts";
@@ -66,6 +67,10 @@ describe.skipIf(set === undefined || process.getuid?.() !== 0)("an engine that s
     ]);
     return stdout;
   };
+  const setGpus = (gpus: readonly string[]): Promise<void> =>
+    stack.configure((settings) => {
+      settings["llm-server:device"] = { ...settings["llm-server:device"], gpus } as never;
+    });
   const serves = (): string => `200 llm-server-${stack.project.stack}-server-${stack.release}:8080`;
 
   it("fault 3: in good order brings gateway and server back by itself", async () => {
@@ -83,6 +88,33 @@ describe.skipIf(set === undefined || process.getuid?.() !== 0)("an engine that s
     if (status.exitCode === 2) expect(status.output).toMatch(/degraded: .*; run: npm run/);
     const mended = await cli("drift", "--stack", stack.project.stack, "--redeploy");
     expect(mended.exitCode, mended.output).toBe(0);
+    expect(await ask()).toBe(serves());
+  });
+
+  it("fault 8: a container that lost its GPU is found by drift, and mended by a redeployment through the gates", async () => {
+    const before = stack.release;
+    const dockerfile = join(stack.project.dir, "docker", "Dockerfile.llama-cpp-debian");
+    const text = await readFile(dockerfile, "utf8");
+    const [lost, asked] = ["test -e /tmp/lost && echo No devices were found && exit 6", "echo 16311, a card of this test"];
+    await stack.changeImage(`printf '#!/bin/sh\\n${lost}\\n${asked}\\n' > /usr/bin/nvidia-smi && chmod 755 /usr/bin/nvidia-smi`);
+    await stack.use("broken");
+    await setGpus(["0"]);
+    await stack.deploy();
+    const server = serverName(stack.project.stack, stack.release);
+    await execa("docker", ["exec", server, "touch", "/tmp/lost"], { env: engine.env });
+    const found = await cli("drift", "--stack", stack.project.stack);
+    expect(found.exitCode, found.output).toBe(2);
+    expect(found.output).toContain("gpu-lost");
+    expect(found.output).toContain("nvidia-smi in the container sees none");
+    const mended = await cli("drift", "--stack", stack.project.stack, "--redeploy");
+    expect(mended.exitCode, mended.output).toBe(0);
+    expect(mended.output).toMatch(/benchmark gate: /);
+    expect(await ask()).toBe(serves());
+    await writeFile(dockerfile, text);
+    await setGpus([]);
+    await stack.use("tiny");
+    await stack.deploy();
+    expect(stack.release).toBe(before);
     expect(await ask()).toBe(serves());
   });
 

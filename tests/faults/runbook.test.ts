@@ -3,7 +3,7 @@
  * those `npm run drift` says what differs.
  */
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, rm, stat, truncate, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
@@ -48,9 +48,7 @@ function runbook(stack: FaultStack): void {
   });
 
   it("fault 48: a lock that a killed CLI left on the state is named, and taken away by recover", async () => {
-    await stack.addProfile("killed", "tiny");
-    const profile = join(stack.project.dir, "configs", "llama-cpp-killed.env");
-    await writeFile(profile, (await readFile(profile, "utf8")).replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=2048"));
+    await stack.addProfile("killed", "tiny", "debian", 2048);
     await stack.use("killed");
     const locks = join(stack.project.dir, "state", ".pulumi", "locks", "organization", "llm-server", name());
     const held = async (): Promise<number> =>

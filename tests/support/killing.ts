@@ -14,8 +14,16 @@ const targets = {
 };
 /** A part of a rollout that is killed, an interrupt as from Ctrl-C, or nothing. */
 export type Target = keyof typeof targets | "interrupt" | "nothing";
+/** Every part, and the interrupt, once. */
+export const eachTarget: readonly Target[] = ["gate", "promote", "program", "provider", "cli", "interrupt"];
 /** All of them, the likelier ones more than once. */
 export const allTargets: readonly Target[] = ["gate", "gate", "promote", "program", "provider", "cli", "cli", "interrupt", "nothing"];
+
+/** Waits until a part of the rollout that the process `cli` runs is at work, or `isOver` says that it won't be any more. */
+export async function untilAtWork(target: Target, cli: number, isOver: () => boolean): Promise<void> {
+  if (target === "nothing" || target === "interrupt" || target === "cli") return;
+  while (!isOver() && !(await processesUnder(cli)).some(({ command }) => command.includes(targets[target]))) await sleep(20);
+}
 
 /** Kills a part of the rollout that the process `cli` runs; one that is not there, or no longer, is not waited for. */
 export async function killPart(target: Target, cli: number): Promise<void> {
