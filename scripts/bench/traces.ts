@@ -5,7 +5,7 @@ import type { BenchTraces } from "../../plan/bench/outcome.ts";
 import { resultFileName } from "../../plan/benchmark/result.ts";
 import { gateResultSchema, type GateResult } from "../../plan/gates/verdict.ts";
 import { labels } from "../../plan/names.ts";
-import { demultiplex } from "../gates/candidate.ts";
+import { logTail } from "../gates/candidate.ts";
 import type { UpTraces } from "./stack-run.ts";
 
 /** What every gate of a stack printed, from what its resources gave out. */
@@ -35,7 +35,7 @@ export async function serverTraces(docker: Docker, stack: string): Promise<Pick<
       const { State } = await container.inspect();
       return {
         isOomKilled: State.OOMKilled,
-        log: demultiplex(await container.logs({ stdout: true, stderr: true, tail: logLines, follow: false })),
+        log: await logTail(container, logLines),
       };
     }),
   );

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { z } from "zod";
 
+import { lastLines, mostFrames } from "../../plan/server-log.ts";
 import { dockerStatus } from "../docker/host.ts";
 import { describeError } from "../program.ts";
 import { startServer, stopServer } from "../rollout/server.ts";
@@ -66,10 +67,10 @@ async function explainEnd(container: Docker.Container, error: unknown): Promise<
   throw error;
 }
 
-/** The candidate's last log lines, for messages and evidence. */
+/** A server's last log lines, for messages and evidence; without the frames of a backtrace. */
 export async function logTail(container: Docker.Container, lines = 30): Promise<string> {
-  const raw = await container.logs({ stdout: true, stderr: true, tail: lines, follow: false });
-  return demultiplex(raw).trim();
+  const raw = await container.logs({ stdout: true, stderr: true, tail: lines + mostFrames, follow: false });
+  return lastLines(demultiplex(raw), lines);
 }
 
 const describeLog = (log: string): string => (log === "" ? "its log is empty" : `its log ends: ${log}`);
