@@ -89,7 +89,7 @@ export async function readDeployed(stack: string): Promise<Deployed> {
 async function readKept(stack: string): Promise<string[] | null> {
   try {
     const outputs: unknown = JSON.parse(await readPulumi(["stack", "output", "--json", "--show-secrets", "--stack", stack]));
-    return readReleases(z.object({ releases: z.unknown() }).parse(outputs).releases).map(({ releaseId }) => releaseId);
+    return readReleases(z.object({ releases: z.unknown().optional() }).parse(outputs).releases).map(({ releaseId }) => releaseId);
   } catch {
     return null;
   }

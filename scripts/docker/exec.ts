@@ -34,7 +34,8 @@ export async function execIn(container: Docker.Container, command: readonly stri
  */
 export async function readExec(container: Docker.Container, command: readonly string[], stdin?: Readable): Promise<Buffer> {
   const { code, stdout, stderr } = await execIn(container, command, stdin);
-  if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}: ${stderr.trim()}`);
+  const [shown = "", ...more] = command.join(" ").split("\n"); // a script is shown by its first line
+  if (code !== 0) throw new Error(`${shown}${more.length === 0 ? "" : " …"}: exit code ${code}: ${stderr.trim()}`);
   return stdout;
 }
 

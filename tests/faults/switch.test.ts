@@ -34,7 +34,10 @@ describeFaults("a switch that is blocked", (stack) => {
     await block();
     const { result, load } = await underLoad(stack.project.endpoint, () => stack.up());
     await unblock();
-    await stack.expectRefused(result, /no gate stood against release \w+, but it did not take traffic: switch failed 3 times/);
+    await stack.expectRefused(
+      result,
+      /no gate stood against release \w+, but it did not take traffic: switch failed 3 times: sh -c set -e …: exit code 1: mv: /,
+    );
     expect(load).toMatchObject({ failures: [], upstreams: [`${serverName(stack.project.stack, before)}:8080`] });
     await stack.deploy();
     expect(stack.release).not.toBe(before);
