@@ -15,17 +15,18 @@ const progress = (line: string): void => log(`promote: ${line}`);
 
 /** Gives the release the traffic; where that fails, what served before serves again, and the error says so. */
 async function takeTraffic(docker: Docker, rollout: Rollout, plan: RolloutPlan, signal: AbortSignal): Promise<RolloutRecord> {
+  let reason: string;
   try {
     if (rollout.isUnchecked) await checkRelease(docker, plan, null, signal);
     return await rollout.promote();
   } catch (error) {
-    const { candidate } = rollout;
-    const reason = describeError(error);
-    progress(`${reason}; putting back what served before`);
-    const ended = await rollout.fail(reason, { [candidate]: reason });
-    const serving = ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
-    throw new Error(`no gate stood against release ${candidate}, but it did not take traffic: ${reason}; ${serving}`, { cause: error });
+    reason = describeError(error);
   }
+  const { candidate } = rollout;
+  progress(`${reason}; putting back what served before`);
+  const ended = await rollout.fail(reason, { [candidate]: reason });
+  const serving = ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
+  throw new Error(`no gate stood against release ${candidate}, but it did not take traffic: ${reason}; ${serving}`);
 }
 
 /** Makes what the gates measured what the next releases are compared with. The release serves already: nothing that fails here is a reason to fail. */

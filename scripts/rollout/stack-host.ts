@@ -14,6 +14,8 @@ import { setRestart, startServer, stopServer } from "./server.ts";
 
 /** Longest wait for a completion that proves a switch, milliseconds: the server has answered one just before, but others may be ahead in its queue. */
 const verifyTimeoutMs = 120_000;
+/** Longest wait for a gateway that was started, milliseconds: Caddy listens after a fraction of a second, on a loaded host after some. */
+const gatewayStartMs = 20_000;
 const pollMs = 50;
 
 /** How long a stack's servers and requests may take. */
@@ -83,7 +85,7 @@ export class StackHost {
 
   /** @throws {Error} if the effect could not be brought about */
   async perform(effect: Effect, seen: HostSeen, signal: AbortSignal): Promise<void> {
-    if (effect.do === "startGateway") return this.#startGateway();
+    if (effect.do === "startGateway") return this.#startGateway(signal);
     if (effect.do === "hold") return this.#gateway.hold();
     const names = (seen.releases[effect.release] ?? []).map(({ name }) => name);
     if (effect.do === "switch") return this.#switchTo(effect.release, names);
@@ -109,9 +111,20 @@ export class StackHost {
     }
   }
 
-  async #startGateway(): Promise<void> {
-    await this.#docker.getContainer(gatewayName(this.#stack)).start();
-    await sleep(pollMs);
+  /** @throws {Error} if it does not listen soon after */
+  async #startGateway(signal: AbortSignal): Promise<void> {
+    const container = this.#docker.getContainer(gatewayName(this.#stack));
+    await container.start();
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(gatewayStartMs)]);
+    for (;;) {
+      try {
+        return void (await exchange(await reachGateway(container), "/-/health", undefined, deadline));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (deadline.aborted) throw new Error(`the gateway does not listen ${gatewayStartMs / 1000} s after its start`, { cause: error });
+        await sleep(pollMs);
+      }
+    }
   }
 
   async #switchTo(release: string, hosts: readonly string[]): Promise<void> {

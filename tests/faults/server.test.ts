@@ -1,7 +1,8 @@
 /**
  * Faults 7 and 23 to 32 of docs/faults.md: a candidate that can't have its GPU, and candidates with llama-server replaced in their image by what the fault makes of it, beside a
- * release that serves. Cannot prove: what a GPU does. Fault 24 is played by a script that ends as the engine does, with its words and its signal.
+ * release that serves. Cannot prove: what a GPU does. Fault 24 is played by a script that ends as the engine did on a real one, with its log (tests/fixtures/llama-server) and its signal.
  */
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
@@ -60,18 +61,23 @@ describeFaults("a candidate whose server", (stack) => {
   });
 
   it("fault 24: runs out of memory on its first long prompt meets that in the benchmark, and the end of its log is shown", async () => {
+    const log = readFileSync(new URL("../fixtures/llama-server/cuda-first-long-prompt.txt", import.meta.url));
     await runsAs(
       "#!/bin/bash",
       `${tool}-real "$@" 2>&1 | while IFS= read -r line; do`,
       '  echo "$line"',
       "  if [[ $line =~ prompt\\ eval\\ time.*/\\ +([0-9]+)\\ tokens ]] && ((BASH_REMATCH[1] > 300)); then",
-      '    echo "CUDA error: out of memory"',
+      `    base64 -d <<< ${log.toString("base64")}`,
       "    kill -ABRT $(pidof llama-server-real); cat > /dev/null",
       "  fi",
       "done",
       "exit ${PIPESTATUS[0]}",
     );
-    await stack.expectRefusedByGate(await stack.up(), /benchmark gate error: .*exit code 134/, "CUDA error: out of memory");
+    await stack.expectRefusedByGate(
+      await stack.up(),
+      /benchmark gate error: .*exit code 134/,
+      "CUDA error: the resource allocation failed",
+    );
   });
 
   it("fault 25: does not know a flag ends at once, and the end of its log is shown", async () => {

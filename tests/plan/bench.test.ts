@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { changedInputs, inputsOf } from "../../plan/bench/inputs.ts";
 import { journalLine, readJournal, whatHolds, type JournalEntry } from "../../plan/bench/journal.ts";
@@ -249,6 +250,11 @@ describe("the outcome of one profile", () => {
     ["an image that did not build", { failedPhases: ["image"], errors: ["exit code 1"] }, "failed-build"],
     ["a container that the kernel ended", { isOomKilled: true, errors: ["container is exited, exit code 137"] }, "out-of-memory"],
     ["a device without room", { errors: ["gate error"], serverLog: "ggml_cuda: cudaMalloc failed: out of memory" }, "out-of-memory"],
+    ...["cuda-first-long-prompt", "cuda-kv-cache"].map((name): [string, Partial<BenchTraces>, string] => [
+      `a real GPU without room (${name})`,
+      { errors: ["gate error"], serverLog: readFileSync(new URL(`../fixtures/llama-server/${name}.txt`, import.meta.url), "utf8") },
+      "out-of-memory",
+    ]),
     [
       "a perplexity tool that was ended for its memory",
       { gates: [{ ...failedGate, reason: "llama-perplexity was ended for its memory, limit 300 MiB" }] },
