@@ -20,7 +20,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["tests/{plan,components,scripts}/**/*.test.ts"],
-          testTimeout: 20_000,
+          // some start the CLI several times: seconds, but not where other work shares the processors
+          testTimeout: 120_000,
           sequence: { groupOrder: 0 },
           setupFiles: ["tests/support/fail-on-console.ts"],
         },
