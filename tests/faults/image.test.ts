@@ -74,7 +74,9 @@ describeFaults("an image", (stack) => {
     await stack.use("broken");
     await stack.setStrategy("recreate");
     const wayBack = await stack.up();
-    await stack.expectRefused(wayBack, `release ${retained}`, "its container is gone", `release ${stack.release} serves`);
+    const missed = `no container of release ${retained} is there, so nothing was stopped`;
+    const next = `make it again: npm run up -- ${stack.project.stack} -- --refresh`;
+    await stack.expectRefused(wayBack, `${missed}; ${next}`, `release ${stack.release} serves; no request had to wait`);
     expect(await stack.served()).toBe(before);
     await stack.deploy({}, "--refresh");
     expect(stack.output).toMatch(/benchmark gate: \w+ \(dry run/);
