@@ -63,7 +63,7 @@ describe.skipIf(set === undefined)(`${minutes} minutes of load and rollouts`, ()
       } finally {
         await keepFigures(); // of a run that broke off too
       }
-      await project.up(); // removes what the last candidate left
+      await rollouts.end();
       await sleep(10_000); // clients' connections are kept for 4 s after their last request
       idle = [before, await sample()];
       nameless = (await namelessVolumes()).filter((name) => !volumesBefore.includes(name));

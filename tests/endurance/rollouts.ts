@@ -66,6 +66,13 @@ export class Rollouts {
     return figures;
   }
 
+  /** The last deployment, of a good release: it removes what the candidate before it left. */
+  async end(): Promise<void> {
+    await this.#configure(this.figures.length, "good", "bluegreen");
+    const { exitCode, output } = await this.#project.up();
+    expect(exitCode, output).toBe(0);
+  }
+
   async #configure(index: number, kind: Kind, strategy: string): Promise<void> {
     const contextTokens = 4096 + 256 * ((index % 8) + 1);
     await this.#project.writeProfile(`n${index}`, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${contextTokens}`));
