@@ -20,7 +20,8 @@ export interface BenchTraces {
  * What engines and drivers say when a device or the host has no memory left; cuBLAS calls it its resource allocation.
  * @see ggml-cuda.cu, llama-model.cpp and llama-kv-cache.cpp of llama.cpp at 0c1e57098, and tests/fixtures/llama-server
  */
-const outOfMemory = /out of memory|the resource allocation failed|cudaMalloc failed|failed to allocate|unable to allocate|OutOfDeviceMemory|bad_alloc|for its memory/i;
+const outOfMemory =
+  /out of memory|the resource allocation failed|cudaMalloc failed|failed to allocate|unable to allocate|OutOfDeviceMemory|bad_alloc|for its memory/i;
 /** What the gates say of an output that is not as it has to be. */
 const unreadable = /expected "|in line: |not JSON|does not read|not a positive finite number|Invalid input/;
 

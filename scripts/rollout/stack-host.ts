@@ -118,7 +118,8 @@ export class StackHost {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(gatewayStartMs)]);
     for (;;) {
       try {
-        return void (await exchange(await reachGateway(container), "/-/health", undefined, deadline));
+        await exchange(await reachGateway(container), "/-/health", undefined, deadline);
+        return;
       } catch (error) {
         signal.throwIfAborted();
         if (deadline.aborted) throw new Error(`the gateway does not listen ${gatewayStartMs / 1000} s after its start`, { cause: error });
