@@ -76,7 +76,7 @@ export async function logTail(container: Docker.Container, lines = 30): Promise<
 const describeLog = (log: string): string => (log === "" ? "its log is empty" : `its log ends: ${log}`);
 
 /** Joins Docker's framed log stream: 8 bytes of head (stream, three zeros, length) before each piece. */
-export function demultiplex(raw: Buffer): string {
+function demultiplex(raw: Buffer): string {
   const pieces: Buffer[] = [];
   for (let at = 0; at + 8 <= raw.length;) {
     const end = at + 8 + raw.readUInt32BE(at + 4);

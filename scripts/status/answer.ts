@@ -49,7 +49,7 @@ async function lookAt(docker: Docker, name: string, answers: boolean): Promise<A
 }
 
 async function readLastLine(docker: Docker, name: string): Promise<string> {
-  const line = (await logTail(docker.getContainer(name), 1)).trim();
+  const line = await logTail(docker.getContainer(name), 1);
   return line.length > lineChars ? `${line.slice(0, lineChars)}…` : line;
 }
 
