@@ -19,12 +19,22 @@ export interface ServerStatus {
   readonly state: string;
   /** Most that was planned, by device, MiB; null: not planned. */
   readonly plannedMiB: MemoryNeed | null;
-  /** Most that the benchmark which let it take traffic saw it use, by device, MiB; what is not measured on this host is not there. Null: not measured, or its evidence is gone. */
+  /**
+   * Most that the benchmark which let it take traffic saw it use, by device, MiB; several GPUs are measured together, as `gpus`. What is not measured on this host is
+   * not there. Null: not measured, or its evidence is gone.
+   */
   readonly measuredMiB: MemoryNeed | null;
   /** Memory of the container now, MiB; null while it does not run. */
   readonly memoryMiB: number | null;
   /** Memory in use now on the GPUs that it sees, all processes together, MiB; null while it does not run, or sees none. */
   readonly gpuMemoryMiB: number | null;
+}
+
+/** Most that a benchmark saw in use in any of its starts, MiB; null: not measured. */
+export interface MeasuredPeaks {
+  readonly containerMiB: number | null;
+  /** On all the GPUs that the server sees, together. */
+  readonly vramMiB: number | null;
 }
 
 /** Who holds a device. */
@@ -88,10 +98,21 @@ const roles: Readonly<Record<ServerRole, string>> = {
   leftover: "leftover",
 };
 
-/** Sum of `nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits`, MiB; null where it names no number. */
-export function readGpuMemory(text: string): number | null {
-  const used = [...text.matchAll(/^\s*(\d+)\s*$/gm)].map(([, mib]) => Number(mib));
-  return used.length === 0 ? null : used.reduce((sum, mib) => sum + mib, 0);
+/** Whether memory of this name is a GPU's. */
+export const isGpu = (device: string): boolean => device.startsWith("gpu-");
+
+/** Name of what was measured on several GPUs together. */
+const allGpus = "gpus";
+
+/** What a benchmark measured of a server, by device: what was in use on its GPUs, all processes together, is said of its one GPU, or of its `gpus`. */
+export function measuredNeed(planned: MemoryNeed | null, { containerMiB, vramMiB }: MeasuredPeaks): MemoryNeed | null {
+  const gpus = Object.keys(planned ?? {}).filter(isGpu);
+  const [gpu] = gpus;
+  const measured = {
+    ...(containerMiB === null ? {} : { host: containerMiB }),
+    ...(vramMiB === null || gpu === undefined ? {} : { [gpus.length === 1 ? gpu : allGpus]: vramMiB }),
+  };
+  return Object.keys(measured).length === 0 ? null : measured;
 }
 
 /** A status for people. */
@@ -136,11 +157,13 @@ function describeAccess(stack: string, { wantsKey, tls }: Access): string[] {
 
 function describeMemory({ plannedMiB, measuredMiB, memoryMiB, gpuMemoryMiB }: ServerStatus): string {
   const devices = [...new Set([...Object.keys(plannedMiB ?? {}), ...Object.keys(measuredMiB ?? {})])];
+  const isMeasuredTogether = (device: string): boolean => isGpu(device) && measuredMiB?.[allGpus] !== undefined;
   const parts = devices.map((device) => {
     const [planned, measured] = [plannedMiB?.[device], measuredMiB?.[device]];
     const figures = [
       ...(planned === undefined ? [] : [`at most ${Math.round(planned)} MiB planned`]),
-      ...(measuredMiB === null ? [] : [measured === undefined ? "not measured" : `${Math.round(measured)} MiB measured`]),
+      ...(measured === undefined ? [] : [`${Math.round(measured)} MiB measured`]),
+      ...(measured !== undefined || measuredMiB === null || isMeasuredTogether(device) ? [] : ["not measured"]),
     ];
     return `${device} ${figures.join(", ")}`;
   });

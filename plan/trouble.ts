@@ -12,10 +12,6 @@ export interface HeldLock {
   readonly isAlive: boolean | null;
 }
 
-/** Gives the promoted release the traffic again; the resource is not there before the first promotion. */
-const promote = (stack: string, promoted: string | null): string =>
-  `npm run up -- ${stack}${promoted === null ? "" : " -- --replace '**promote'"}`;
-
 /**
  * Why a stack is degraded and the command that mends it, in one line; null where it is not. `promoted` is what its state says was promoted last. While a
  * rollout is at work, what serves is on its way to another state and is not judged.
@@ -30,7 +26,7 @@ export function findTrouble(stack: string, promoted: string | null, seen: HostSe
     return `the gateway is ${seen.gateway}; run: ${seen.gateway === "stopped" ? mend : `npm run up -- ${stack} -- --refresh`}`;
   if (isRolling) return null; // it is on its way to another state
   if (seen.active !== promoted)
-    return `the gateway routes to ${seen.active ?? "no release"}, the stack promoted ${promoted ?? "none"}; run: ${promote(stack, promoted)}`;
+    return `the gateway routes to ${seen.active ?? "no release"}, the stack promoted ${promoted ?? "none"}; run: npm run up -- ${stack}`;
   const servers = seen.releases[promoted ?? ""] ?? [];
   if (servers.length === 0) return `the server of release ${promoted ?? ""} is gone; run: npm run up -- ${stack} -- --refresh`;
   const stopped = servers.find(({ isRunning }) => !isRunning);

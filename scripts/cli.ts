@@ -1,27 +1,38 @@
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 import process from "node:process";
 import { Command, CommanderError } from "commander";
-import { baselineCommand } from "./commands/baseline.ts";
-import { driftCommand } from "./commands/drift.ts";
-import { modelsCommand } from "./commands/models.ts";
-import { qualityCommand } from "./commands/quality.ts";
-import { quickstartCommand } from "./commands/quickstart.ts";
-import { recoverCommand } from "./commands/recover.ts";
-import { tuneCommand } from "./commands/tune.ts";
-import { benchCommand } from "./commands/bench.ts";
-import { compareCommand } from "./commands/compare.ts";
-import { reportCommand } from "./commands/report.ts";
-import { setupCommand } from "./commands/setup.ts";
-import { statusCommand } from "./commands/status.ts";
-import { upCommand } from "./commands/up.ts";
-import { headerCommand } from "./gguf/digest-command.ts";
-import { planCommand } from "./gguf/plan-command.ts";
-import { bisectCommand } from "./images/bisect.ts";
-import { pinCommand } from "./images/pin.ts";
-import { sbomCommand } from "./images/sbom.ts";
+import { projectDir } from "./paths.ts";
 import { describeError, log } from "./program.ts";
 
 /** Exit codes: 0 fine, 1 failed, 2 drift or inconclusive, 3 usage. */
 const usageExitCode = 3;
+
+/** Every command in the order of the help. They are loaded by name: the libraries of all of them take Node a second. */
+const commands = new Map<string, () => Promise<() => Command>>(
+  Object.entries({
+    quickstart: async () => (await import("./commands/quickstart.ts")).quickstartCommand,
+    setup: async () => (await import("./commands/setup.ts")).setupCommand,
+    up: async () => (await import("./commands/up.ts")).upCommand,
+    status: async () => (await import("./commands/status.ts")).statusCommand,
+    recover: async () => (await import("./commands/recover.ts")).recoverCommand,
+    drift: async () => (await import("./commands/drift.ts")).driftCommand,
+    models: async () => (await import("./commands/models.ts")).modelsCommand,
+    baseline: async () => (await import("./commands/baseline.ts")).baselineCommand,
+    quality: async () => (await import("./commands/quality.ts")).qualityCommand,
+    plan: async () => (await import("./gguf/plan-command.ts")).planCommand,
+    header: async () => (await import("./gguf/digest-command.ts")).headerCommand,
+    pin: async () => (await import("./images/pin.ts")).pinCommand,
+    bisect: async () => (await import("./images/bisect.ts")).bisectCommand,
+    sbom: async () => (await import("./images/sbom.ts")).sbomCommand,
+    report: async () => (await import("./commands/report.ts")).reportCommand,
+    compare: async () => (await import("./commands/compare.ts")).compareCommand,
+    bench: async () => (await import("./commands/bench.ts")).benchCommand,
+    tune: async () => (await import("./commands/tune.ts")).tuneCommand,
+  }),
+);
+
+enableCompileCache(join(projectDir, "node_modules", ".cache", "node")); // as scripts/run-program.sh does
 
 const program = new Command("llm-server")
   .description("Serves GGUF models with llama.cpp in Docker; a benchmark and a perplexity check gate each rollout.")
@@ -31,27 +42,9 @@ const program = new Command("llm-server")
   )
   .exitOverride()
   .showHelpAfterError("(add --help for what there is)");
-for (const make of [
-  quickstartCommand,
-  setupCommand,
-  upCommand,
-  statusCommand,
-  recoverCommand,
-  driftCommand,
-  modelsCommand,
-  baselineCommand,
-  qualityCommand,
-  planCommand,
-  headerCommand,
-  pinCommand,
-  bisectCommand,
-  sbomCommand,
-  reportCommand,
-  compareCommand,
-  benchCommand,
-  tuneCommand,
-])
-  program.addCommand(make().copyInheritedSettings(program));
+// the one that is asked for; all where it is not said which, for the help, or said wrongly, for what else it might be
+const asked = commands.get(process.argv[2] ?? "");
+for (const load of asked === undefined ? commands.values() : [asked]) program.addCommand((await load())().copyInheritedSettings(program));
 
 try {
   await program.parseAsync();

@@ -101,7 +101,7 @@ async function nothingActive(docker: Docker, stack: string): Promise<Recovery> {
   if (promoted === undefined) return { stack, result: "idle", message: `no release is active; run: npm run up -- ${stack}` };
   if (!(await exists(docker.getContainer(gatewayName(stack)))))
     return degraded(stack, `the gateway's container is gone, and so are its servers`);
-  const mend = `npm run up -- ${stack} --yes -- --replace '**promote'`;
+  const mend = `npm run up -- ${stack} --yes`;
   return { stack, result: "degraded", message: `DEGRADED: the gateway routes to no release, the stack promoted ${promoted}; run: ${mend}` };
 }
 

@@ -5,7 +5,8 @@ import { memoryNeedSchema } from "../../plan/rollout/strategy.ts";
 import type { HostSeen } from "../../plan/rollout/types.ts";
 import {
   formatStatus,
-  readGpuMemory,
+  isGpu,
+  measuredNeed,
   roleOf,
   type LockStatus,
   type RoleContext,
@@ -13,9 +14,8 @@ import {
   type Status,
 } from "../../plan/status.ts";
 import { describeCompletion, findTrouble, judgeAnswer, type Asked } from "../../plan/trouble.ts";
-import { execText } from "../docker/exec.ts";
 import { connectDocker } from "../docker/host.ts";
-import { memoryNowMiB } from "../gates/memory.ts";
+import { memoryNowMiB, vramUsedMiB } from "../gates/memory.ts";
 import { readStackPlan } from "../images/stack-plan.ts";
 import { readDeployed } from "../pulumi.ts";
 import { readLocks, type Lock } from "../rollout/lock.ts";
@@ -59,7 +59,7 @@ async function readStatus(docker: Docker, stack: string): Promise<Status> {
   if (asked !== null && asked.completion.kind !== "answered" && (await readLocks(docker)).some(isRolloutOf(stack)))
     return readStatus(docker, stack); // a rollout has begun meanwhile
   const condition = asked === null ? null : judgeAnswer(stack, asked, Date.now());
-  const { lastRollout, peaksMiB } = await readEvidence(docker, stack, promotion?.gates ?? []);
+  const { lastRollout, peaks } = await readEvidence(docker, stack, promotion?.gates ?? []);
   const context = { active: seen.active, rollout: toRollout(own, locks), kept };
   const others = found.filter(({ device, record }) => record.stack !== stack && used.includes(device));
   return {
@@ -71,7 +71,7 @@ async function readStatus(docker: Docker, stack: string): Promise<Status> {
     isHeld: seen.isHeld,
     profile: promotion?.profile ?? null,
     answer: asked === null ? null : toAnswer(asked),
-    servers: await readServers(docker, stack, context, peaksMiB),
+    servers: await readServers(docker, stack, context, peaks),
     locks,
     heldByOthers: await Promise.all(others.map(seeLock)),
     lastRollout,
@@ -105,7 +105,7 @@ const toAnswer = ({ completion }: Asked): Status["answer"] =>
 /** What Docker calls a container whose processes are there, or will be in a moment. */
 const runningStates = ["running", "restarting", "paused"];
 
-async function readServers(docker: Docker, stack: string, context: RoleContext, peaksMiB: Evidence["peaksMiB"]): Promise<ServerStatus[]> {
+async function readServers(docker: Docker, stack: string, context: RoleContext, peaks: Evidence["peaks"]): Promise<ServerStatus[]> {
   const filters = { label: [`${labels.stack}=${stack}`, `${labels.role}=server`] };
   const containers = await docker.listContainers({ all: true, filters });
   return Promise.all(
@@ -114,25 +114,18 @@ async function readServers(docker: Docker, stack: string, context: RoleContext, 
       const release = Labels[labels.release] ?? "";
       const planned = Labels[labels.memory];
       const need = planned === undefined ? null : memoryNeedSchema.parse(JSON.parse(planned));
-      const peak = peaksMiB[name];
+      const peak = peaks[name];
       return {
         name,
         release,
         role: roleOf(release, runningStates.includes(State), context),
         state,
         plannedMiB: need,
-        measuredMiB: peak === undefined ? null : { host: peak },
+        measuredMiB: peak === undefined ? null : measuredNeed(need, peak),
         memoryMiB: State === "running" ? await memoryNowMiB(docker.getContainer(Id)) : null,
-        gpuMemoryMiB: State === "running" && Object.keys(need ?? {}).some(isGpu) ? await gpuMemoryNowMiB(docker.getContainer(Id)) : null,
+        gpuMemoryMiB:
+          State === "running" && Object.keys(need ?? {}).some(isGpu) ? ((await vramUsedMiB(docker.getContainer(Id))) ?? null) : null,
       };
     }),
   );
-}
-
-const isGpu = (device: string): boolean => device.startsWith("gpu-");
-
-/** What the GPUs of a running container hold, whoever put it there; null without nvidia-smi. */
-async function gpuMemoryNowMiB(container: Docker.Container): Promise<number | null> {
-  const text = await execText(container, ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]);
-  return text === undefined ? null : readGpuMemory(text);
 }

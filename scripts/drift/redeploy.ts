@@ -10,7 +10,7 @@ import { readStackPlan } from "../images/stack-plan.ts";
 import { projectDir, pulumiCommand } from "../paths.ts";
 import { describeError, log } from "../program.ts";
 import { readPulumi } from "../pulumi.ts";
-import { describeLock, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "../rollout/lock.ts";
+import { findHolder, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "../rollout/lock.ts";
 import { livenessOf, thisProcess } from "../rollout/owner.ts";
 import { recoverRollout } from "../rollout/recover.ts";
 
@@ -65,11 +65,12 @@ async function enter(docker: Docker, { stack, helperImage, evidenceVolume, promo
   for (;;) {
     const lock = await tryLock(docker, device, record);
     if (lock !== undefined) return lock;
-    const held = (await readLocks(docker, stack)).find((other) => other.device === device);
-    if (held === undefined) continue; // released meanwhile
-    if ((await livenessOf(held.record.owner)) !== "dead")
-      throw new Error(`another redeployment is at work (${describeLock(held)}); nothing was changed`);
-    await removeLock(docker, held);
+    const holder = await findHolder(docker, device);
+    if (holder === undefined) continue; // released meanwhile
+    if (holder.lock === null) throw new Error(`${holder.who}; nothing was changed`);
+    if ((await livenessOf(holder.lock.record.owner)) !== "dead")
+      throw new Error(`another redeployment is at work (${holder.who}); nothing was changed`);
+    await removeLock(docker, holder.lock);
   }
 }
 

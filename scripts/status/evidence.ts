@@ -1,7 +1,9 @@
 import type Docker from "dockerode";
+import { containerPeakOf, vramPeakOf } from "../../plan/benchmark/memory.ts";
 import type { GateResult } from "../../plan/gates/verdict.ts";
 import { gatewayName, volumeName } from "../../plan/names.ts";
 import { rolloutRecordSchema, type RolloutRecord } from "../../plan/rollout/records.ts";
+import type { MeasuredPeaks } from "../../plan/status.ts";
 import { exists } from "../docker/host.ts";
 import { readBenchmarkEvidence } from "../gates/baselines.ts";
 import { VolumeStore } from "../gates/volume-store.ts";
@@ -10,31 +12,30 @@ import { VolumeStore } from "../gates/volume-store.ts";
 export interface Evidence {
   /** How the last rollout ended; null where none was recorded. */
   readonly lastRollout: RolloutRecord | null;
-  /** Most memory that the benchmark saw each server's container use, MiB, by its name; what was not measured is not there. */
-  readonly peaksMiB: Readonly<Record<string, number>>;
+  /** What each server's benchmark saw it use, by its name; not there where its evidence is gone. */
+  readonly peaks: Readonly<Record<string, MeasuredPeaks>>;
 }
 
 /** Reads the evidence of a stack and of these gates; nothing is there where the volume or the helper's image is gone. */
 export async function readEvidence(docker: Docker, stack: string, gates: readonly GateResult[]): Promise<Evidence> {
   const volume = volumeName(stack, "evidence");
   const [gateway] = await docker.listContainers({ all: true, filters: { name: [`^/${gatewayName(stack)}$`] } });
-  if (gateway === undefined || !(await exists(docker.getVolume(volume)))) return { lastRollout: null, peaksMiB: {} };
+  if (gateway === undefined || !(await exists(docker.getVolume(volume)))) return { lastRollout: null, peaks: {} };
   await using store = await VolumeStore.open(docker, volume, gateway.ImageID, `${stack}/status`);
   const found = await store.latest("rollouts");
-  const peaksMiB: Record<string, number> = {};
+  const peaks: Record<string, MeasuredPeaks> = {};
   for (const { gate, server, evidence } of gates) {
     if (gate !== "benchmark" || server === undefined || evidence === null) continue;
-    const peak = await readPeak(store, evidence);
-    if (peak !== null) peaksMiB[server] = peak;
+    const peak = await readPeaks(store, evidence);
+    if (peak !== null) peaks[server] = peak;
   }
-  return { lastRollout: found === undefined ? null : rolloutRecordSchema.parse(found.document), peaksMiB };
+  return { lastRollout: found === undefined ? null : rolloutRecordSchema.parse(found.document), peaks };
 }
 
-async function readPeak(store: VolumeStore, path: string): Promise<number | null> {
+async function readPeaks(store: VolumeStore, path: string): Promise<MeasuredPeaks | null> {
   try {
-    const { starts } = await readBenchmarkEvidence(store, path);
-    const peaks = starts.flatMap(({ memoryPeakMiB }) => memoryPeakMiB ?? []);
-    return peaks.length === 0 ? null : Math.max(...peaks);
+    const result = await readBenchmarkEvidence(store, path);
+    return { containerMiB: containerPeakOf(result), vramMiB: vramPeakOf(result) };
   } catch {
     return null; // removed or torn: the verdict stands all the same
   }

@@ -108,7 +108,8 @@ describe.skipIf(set === undefined)("bad input", () => {
       await project.set("models.path", small);
       const run = await project.up();
       expectRefusal(run, "expected at least 241 MiB", "models.path");
-      expect(await project.onHost("container").then((names) => names.filter((name) => name.includes("-server-")))).toEqual([]);
+      const servers = (await project.onHost("container")).filter((name) => name.startsWith(`llm-server-${project.stack}-server-`));
+      expect(servers).toEqual([]);
       await project.pulumi("destroy", "--yes", "--skip-preview", "--stack", project.stack);
       await execa("umount", [small]);
     });

@@ -12,12 +12,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gatewayName, labels, volumeName } from "../../plan/names.ts";
 import { baseImage } from "../../plan/stack.ts";
 import { prepareModels } from "../support/models.ts";
-import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
+import { mainProviderSets, type ProviderSet } from "../support/provider-sets.ts";
 import { dockerWith, EventWatch, filesWith, formsOf, ProcessWatch, type ProcessFound } from "../support/secret-scan.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
 import { buildTestImage, testImage } from "../support/test-image.ts";
 
-const sets = await providerSets();
+const sets = await mainProviderSets();
 const marked = (): string => `canary-${randomBytes(24).toString("hex")}`;
 
 describe.each(sets)("a marked API key, $name providers", (set: ProviderSet) => {

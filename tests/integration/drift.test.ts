@@ -17,10 +17,10 @@ import { thisProcess } from "../../scripts/rollout/owner.ts";
 import { DriftProject, type DriftRun } from "../support/drift-project.ts";
 import { chat } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
-import { providerSets } from "../support/provider-sets.ts";
+import { mainProviderSets } from "../support/provider-sets.ts";
 import { buildTestImage, testImage } from "../support/test-image.ts";
 
-const sets = await providerSets();
+const sets = await mainProviderSets();
 await buildTestImage();
 await prepareModels(testImage);
 const docker = (...args: string[]) => execa("docker", args);

@@ -16,12 +16,12 @@ import { GitServer } from "../support/git-server.ts";
 import { removeImagesOf } from "../support/image-tags.ts";
 import { chat } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
-import { providerSets } from "../support/provider-sets.ts";
+import { mainProviderSets } from "../support/provider-sets.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
 import { StandInRepo } from "../support/stand-in-repo.ts";
 import { buildTestImage, testImage } from "../support/test-image.ts";
 
-const sets = await providerSets();
+const sets = await mainProviderSets();
 const nowhere = "git://127.0.0.1:9/llama.cpp.git";
 
 describe.each(sets)("an image from source, with the $name providers", (set) => {

@@ -138,9 +138,9 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     const nowhere = `ln -sfn ${noRelease} ${stateDir}/next && mv -T ${stateDir}/next ${activeLink}`;
     await execa("docker", ["exec", gatewayName(project.stack), "sh", "-c", nowhere]);
     const recovered = await project.cli("recover", project.stack);
-    expect(recovered.output).toMatch(/DEGRADED: the gateway routes to no release, the stack promoted \w+; run: .* --replace '\*\*promote'/);
+    expect(recovered.output).toMatch(/DEGRADED: the gateway routes to no release, the stack promoted \w+; run: npm run up -- \S+ --yes$/m);
     expect(recovered.exitCode).toBe(1);
-    const { exitCode, output } = await project.up("--replace", "**promote");
+    const { exitCode, output } = await project.up();
     expect(exitCode, output).toBe(0);
     expect(await running()).toEqual([serverOf(first)]);
   });

@@ -59,7 +59,7 @@ describe("a deployment that failed", () => {
       "after the switch, and could not say so",
       seeing({ active: "b", releases: { a: [stopped], b: [server] } }),
       undefined,
-      "DEGRADED: the gateway routes to b, the stack promoted a; run: npm run up -- s -- --replace '**promote'",
+      "DEGRADED: the gateway routes to b, the stack promoted a; run: npm run up -- s",
     ],
   ])("%s says what serves", (_state, serving, release, line) => {
     expect(servingRelease("s", serving)).toBe(release);

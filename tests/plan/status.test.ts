@@ -1,10 +1,12 @@
 /** What `status` prints, from values. That they are what the host says is shown in tests/faults/status.test.ts and tests/integration. */
 import { describe, expect, it } from "vitest";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
+import type { MemoryNeed } from "../../plan/rollout/strategy.ts";
 import {
   formatStatus,
-  readGpuMemory,
+  measuredNeed,
   roleOf,
+  type MeasuredPeaks,
   type RoleContext,
   type ServerRole,
   type ServerStatus,
@@ -129,6 +131,11 @@ describe("a status", () => {
       { plannedMiB: { "gpu-0": 14_205.6, host: 512 }, measuredMiB: { host: 431 }, memoryMiB: 400, gpuMemoryMiB: 13_800 },
       "; gpu-0 at most 14206 MiB planned, not measured; host at most 512 MiB planned, 431 MiB measured; now 400 MiB of the host, 13800 MiB in use on its GPUs",
     ],
+    [
+      "measured on two GPUs together",
+      { plannedMiB: { "gpu-0": 9000, "gpu-1": 9000 }, measuredMiB: { gpus: 13_856 } },
+      "; gpu-0 at most 9000 MiB planned; gpu-1 at most 9000 MiB planned; gpus 13856 MiB measured",
+    ],
     ["planned only", { plannedMiB: { host: 2048 } }, "; host at most 2048 MiB planned"],
     ["measured only", { measuredMiB: { host: 431 } }, "; host 431 MiB measured"],
   ])("shows the memory of a server that was %s", (_what, change, text) => {
@@ -170,13 +177,14 @@ describe("a status", () => {
   });
 });
 
-describe("the memory in use on GPUs", () => {
-  it.each([
-    ["one", "13844\n", 13_844],
-    ["two", "13844\n12\n", 13_856],
-    ["none", "No devices were found\n", null],
-    ["one that does not tell", "[N/A]\n", null],
-  ])("is read of %s", (_what, text, mib) => {
-    expect(readGpuMemory(text)).toBe(mib);
+describe("what a benchmark measured", () => {
+  it.each<[string, MemoryNeed | null, MeasuredPeaks, MemoryNeed | null]>([
+    ["on its one GPU", { host: 512, "gpu-1": 14_205 }, { containerMiB: 431, vramMiB: 13_844 }, { host: 431, "gpu-1": 13_844 }],
+    ["on two, together", { host: 512, "gpu-0": 9, "gpu-1": 9 }, { containerMiB: 431, vramMiB: 13_856 }, { host: 431, gpus: 13_856 }],
+    ["on a GPU that does not tell", { host: 512, "gpu-0": 9 }, { containerMiB: 431, vramMiB: null }, { host: 431 }],
+    ["without a plan", null, { containerMiB: 431, vramMiB: null }, { host: 431 }],
+    ["on a host that tells nothing", { host: 512 }, { containerMiB: null, vramMiB: null }, null],
+  ])("is said %s", (_what, planned, peaks, measured) => {
+    expect(measuredNeed(planned, peaks)).toEqual(measured);
   });
 });
