@@ -60,7 +60,7 @@ export class Rollouts {
     const { stack } = this.#project;
     expect([...this.#good], what).toContain(serves);
     expect(await runningServers(stack), what).toEqual([`llm-server-${stack}-server-${serves}`]);
-    expect(await leftoversOf(stack), what).toEqual([]);
+    expect(await leftoversOf(this.#project), what).toEqual([]);
     const figures = { kind, strategy, killed, beganMs, endedMs, exitCode, outageSec: await this.#outageSince(beganMs), serves } as const;
     this.figures.push(figures);
     return figures;

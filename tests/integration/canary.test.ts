@@ -1,16 +1,18 @@
 /**
- * A marked API key through all that a stack goes through: a rollout, a failing gate, a gateway that can't take it, a deployment that is killed, drift, status and
- * report. Afterwards it lies in one file of the gateway's volume and nowhere else. Cannot prove: what the memory of processes, swap or a core dump hold, and what
- * a process shows that lives for less than some 40 ms.
+ * A marked API key and a private key through all that a stack goes through: a rollout, a failing gate, a gateway that can't take them, a deployment that is
+ * killed, drift, status and report. Afterwards each lies in one file of the gateway's volume and nowhere else. Cannot prove: what the memory of processes, swap or a
+ * core dump hold, and what a process shows that lives for less than some 40 ms.
  */
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gatewayName, labels, volumeName } from "../../plan/names.ts";
 import { baseImage } from "../../plan/stack.ts";
+import { exchange } from "../../scripts/gates/chat-client.ts";
 import { prepareModels } from "../support/models.ts";
 import { mainProviderSets, type ProviderSet } from "../support/provider-sets.ts";
 import { dockerWith, EventWatch, filesWith, formsOf, ProcessWatch, type ProcessFound } from "../support/secret-scan.ts";
@@ -20,22 +22,42 @@ import { buildTestImage, testImage } from "../support/test-image.ts";
 const sets = await mainProviderSets();
 const marked = (): string => `canary-${randomBytes(24).toString("hex")}`;
 
-describe.each(sets)("a marked API key, $name providers", (set: ProviderSet) => {
+/** Makes a private key and a certificate for loopback in a folder, as `key.pem` and `chain.pem`. */
+async function issueCertificate(folder: string): Promise<{ certificate: string; key: string }> {
+  const [certificate, key] = [join(folder, "chain.pem"), join(folder, "key.pem")];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=canary"];
+  await execa("openssl", ["req", ...kind, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]);
+  return { certificate, key };
+}
+
+describe.each(sets)("a marked API key and a private key, $name providers", (set: ProviderSet) => {
   const [first, second, planted] = [marked(), marked(), marked()];
   const secrets = [first, second].flatMap(formsOf);
   const said: { what: string; output: string }[] = [];
   let project: StackProject;
+  /** Folder beside the project: the private key, and temporary files. */
+  let outside: string;
+  let ca: string;
   let processes: readonly ProcessFound[];
   let events: { readonly found: readonly string[]; readonly count: number };
   beforeAll(async () => {
     await buildTestImage();
     await prepareModels(testImage);
-    project = await StackProject.create(set, { fast: true });
+    outside = await mkdtemp(join(tmpdir(), "llm-server-canary-"));
+    await mkdir(join(outside, "tmp"));
+    project = await StackProject.create(set, { fast: true, env: { TMPDIR: join(outside, "tmp") } });
+    const { certificate, key } = await issueCertificate(outside);
+    ca = await readFile(certificate, "utf8");
+    const lines = (await readFile(key, "utf8")).split("\n").slice(1, 3); // the third has the public part only
+    secrets.push(...lines.flatMap(formsOf));
+    const tls = { mode: "files", names: ["127.0.0.1"], certificate, key };
+    await project.changeConfig(({ gateway, ...config }) => ({ ...config, gateway: { ...(gateway as object), tls } }));
   });
   afterAll(async () => {
     const made = await execa("docker", ["image", "ls", "--quiet", "--filter", `label=${labels.stack}=${project.stack}`]);
     await project[Symbol.asyncDispose]();
     if (made.stdout !== "") await execa("docker", ["rmi", ...made.stdout.split("\n")]);
+    await rm(outside, { recursive: true });
   });
 
   const setKey = async (index: number, key: string): Promise<void> => {
@@ -47,14 +69,19 @@ describe.each(sets)("a marked API key, $name providers", (set: ProviderSet) => {
     said.push({ what, output });
     return { exitCode, output };
   };
+  /** What stops at once says nothing either way. */
+  const expectDone = async (what: string, done: Promise<PulumiRun>): Promise<void> => {
+    const { exitCode, output } = await run(what, done);
+    expect({ what, exitCode }, output).toEqual({ what, exitCode: 0 });
+  };
   const nextRelease = async (context: number): Promise<void> => {
     await project.writeProfile("wide", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${context}`));
     await project.set("profile", "wide");
   };
   const askWith = async (key: string): Promise<number> => {
-    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-    const body = JSON.stringify({ messages: [{ role: "user", content: "Say yes." }], max_tokens: 2 });
-    return (await fetch(`${project.endpoint}/v1/chat/completions`, { method: "POST", headers, body })).status;
+    const server = { url: `https://127.0.0.1:${project.port}`, headers: { authorization: `Bearer ${key}` }, tls: { ca } };
+    const body = { messages: [{ role: "user", content: "Say yes." }], max_tokens: 2 };
+    return (await exchange(server, "/v1/chat/completions", body, AbortSignal.timeout(60_000))).status;
   };
   /** A deployment that is killed, with all that it started, while it measures. */
   const killInTheMiddle = async (): Promise<void> => {
@@ -90,41 +117,45 @@ describe.each(sets)("a marked API key, $name providers", (set: ProviderSet) => {
       expect(tries, said.at(-1)?.output).toBeLessThan(30); // a guard may be at it
       await sleep(1000);
     }
-    expect((await run("the deployment after it", project.up("--refresh"))).exitCode).toBe(0);
+    await expectDone("the deployment after it", project.up("--refresh"));
     expect(await askWith(second)).toBe(200);
     expect(await askWith(planted)).toBe(401);
 
     const all = ["drift -s", "status", "status --json", "report", "baseline show"].map((line) => line.split(" "));
     for (const [command = "", ...options] of all)
-      await run(command, project.cli(command, ...options, ...(command === "report" ? [] : [project.stack])));
+      await expectDone(command, project.cli(command, ...options, ...(command === "report" ? [] : [project.stack])));
     for (const args of ["stack export", "stack output --json --show-secrets", "stack history", "config", "preview --diff"])
-      await run(args, project.pulumi(...args.split(" "), "--stack", project.stack));
+      await expectDone(args, project.pulumi(...args.split(" "), "--stack", project.stack));
     processes = await watch.stop();
     events = await listened.stop(secrets);
     expect(watch.seen).toBeGreaterThan(50);
   });
 
-  it("is in no output, of commands that failed neither", () => {
+  it("are in no output, of commands that failed neither", () => {
     expect(said.length).toBeGreaterThan(12);
     expect(said.filter(({ output }) => secrets.some((text) => output.includes(text))).map(({ what }) => what)).toEqual([]);
   });
 
-  it("is in no file that a deployment writes: state, its history, configuration, results", async () => {
+  it("are in no file that a deployment writes: state, its history, configuration, results, what Pulumi keeps, temporary ones", async () => {
     const { output } = await project.pulumi("config", "--show-secrets", "--stack", project.stack);
     expect(output).toContain(first); // it is there, encrypted
     expect(await filesWith(project.dir, secrets, ["models", "node_modules"])).toEqual([]);
+    expect(await filesWith(set.env["PULUMI_HOME"] ?? "", secrets, ["bin", "plugins"])).toEqual([]);
+    expect(await filesWith(outside, secrets)).toEqual(["key.pem"]);
   });
 
-  it("is in one file of the gateway's volume, and nothing else of Docker shows it", async () => {
-    expect(await dockerWith(project.stack, secrets, baseImage)).toEqual([`volume ${volumeName(project.stack, "gateway")}: access/keys`]);
+  it("are in one file each of the gateway's volume, and nothing else of Docker shows them", async () => {
+    const volume = `volume ${volumeName(project.stack, "gateway")}`;
+    const found = await dockerWith(project.stack, secrets, baseImage);
+    expect(found.sort()).toEqual([`${volume}: access/certificate.pem`, `${volume}: access/keys`]);
   });
 
-  it("was in nothing that Docker told of while it did it, such as a command that is run in a container", () => {
+  it("were in nothing that Docker told of while it did it, such as a command that is run in a container", () => {
     expect(events.found).toEqual([]);
     expect(events.count).toBeGreaterThan(50);
   });
 
-  it("was on no command line and in no environment but that of Pulumi's own program, which Pulumi hands its configuration in that way", () => {
+  it("were on no command line and in no environment but, the API keys, that of Pulumi's own program, which Pulumi hands its configuration in that way", () => {
     expect(processes).toEqual([{ program: "node @pulumi/pulumi/cmd/run", where: "PULUMI_CONFIG" }]);
   });
 

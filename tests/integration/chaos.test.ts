@@ -2,8 +2,9 @@
  * Rollouts with good and bad candidates on the real CLI, Docker and llama.cpp, with something killed at a random moment: a release that passed its gates serves
  * afterwards, and nothing is left behind. `npm run test:chaos` does 100 of them. Gates are as short as they can be: their decisions are shown elsewhere.
  */
+import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFailed } from "vitest";
 import { eachTarget, killPart, leftoversOf, recover, runningServers, untilAtWork, untilQuiet, type Target } from "../support/killing.ts";
 import { chat, underLoad } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
@@ -57,6 +58,8 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
   });
 
   it.each(cases)("rollout $index: $target is killed", async ({ index, target, isGood, afterSec }) => {
+    // at once: a hundred of them take an hour
+    onTestFailed(({ task }) => void process.stderr.write(`${(task.result?.errors ?? []).map(({ stack }) => stack).join("\n")}\n`));
     const name = `n${index}`;
     await project.writeProfile(name, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${4096 + 256 * (index + 1)}`));
     await project.set("profile", name);
@@ -81,7 +84,7 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
       if (isGood) good.add(release);
       expect([...good], `${what}\n${all}\n${recovered.output}`).toContain(release);
       expect(await runningServers(project.stack), what).toEqual([`llm-server-${project.stack}-server-${release}`]);
-      expect(await leftoversOf(project.stack), what).toEqual([]);
+      expect(await leftoversOf(project), what).toEqual([]);
     });
     expect(load.failures).toEqual([]);
     // and the project goes on from there

@@ -11,6 +11,7 @@ import { activeLink, noRelease, stateDir } from "../../plan/gateway.ts";
 import { gatewayName, labels, lockName } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
 import { pidsLimit } from "../../plan/server-container.ts";
+import { leftoversOf } from "../support/killing.ts";
 import { chat, underLoad } from "../support/load.ts";
 import { prepareModels } from "../support/models.ts";
 import { processesUnder } from "../support/processes.ts";
@@ -205,6 +206,7 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     expect(recovered).toMatchObject({ exitCode: 0, output: expect.stringContaining(`release ${first} serves`) as string });
     expect(await project.cli("recover", project.stack)).toMatchObject({ exitCode: 0 });
     expect((await status()).degraded).toBe(null);
+    expect(await leftoversOf(project)).toEqual([]);
   });
 
   it("says that a rollout was killed together with its guards, and recover puts back what it left", async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { labels } from "../../plan/names.ts";
-import { processesUnder } from "./processes.ts";
+import { processesIn, processesUnder } from "./processes.ts";
 import type { PulumiRun, StackProject } from "./stack-project.ts";
 
 /** What is killed, by a part of its command line; `cli` is the process that the test started. */
@@ -53,8 +53,15 @@ export const locksOf = (stack: string): Promise<string[]> => containers(stack, "
 /** Servers of a stack that run. */
 export const runningServers = (stack: string): Promise<string[]> => containers(stack, "server");
 
-/** Locks and helpers that a rollout should not have left. */
-export const leftoversOf = async (stack: string): Promise<string[]> => [...(await locksOf(stack)), ...(await containers(stack, "helper"))];
+/** Locks, helpers and processes of Pulumi's program that a rollout should not have left; half a minute is given to the processes, which have to notice first. */
+export async function leftoversOf({ stack, dir }: Pick<StackProject, "stack" | "dir">): Promise<string[]> {
+  const programs = async (): Promise<string[]> =>
+    (await processesIn(dir))
+      .filter(({ command }) => command.includes("@pulumi/pulumi/cmd/run"))
+      .map(({ pid, command }) => `${pid} ${command}`);
+  for (const end = Date.now() + 30_000; (await programs()).length > 0 && Date.now() < end;) await sleep(200);
+  return [...(await locksOf(stack)), ...(await containers(stack, "helper")), ...(await programs())];
+}
 
 /** Waits until no rollout of a stack holds a device any more. @throws {Error} naming what is there after a minute */
 export async function untilQuiet(stack: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 
 /** A process of this machine. */
 export interface Process {
@@ -7,13 +7,27 @@ export interface Process {
   readonly command: string;
 }
 
+/** Every process whose working directory is this one. */
+export async function processesIn(dir: string): Promise<Process[]> {
+  const there = await Promise.all(
+    (await readProcesses()).map(async (process) =>
+      (await readlink(`/proc/${process.pid}/cwd`).catch(() => "")) === dir ? process : undefined,
+    ),
+  );
+  return there.filter((process) => process !== undefined);
+}
+
 /** Every process that descends from `root`, itself not included. */
 export async function processesUnder(root: number): Promise<Process[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
-  const all = (await Promise.all(pids.map(readProcess))).filter((process) => process !== undefined);
+  const all = await readProcesses();
   const below = (parent: number): Process[] =>
     all.filter((process) => process.parent === parent).flatMap((child) => [child, ...below(child.pid)]);
   return below(root);
+}
+
+async function readProcesses(): Promise<Process[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  return (await Promise.all(pids.map(readProcess))).filter((process) => process !== undefined);
 }
 
 async function readProcess(pid: number): Promise<Process | undefined> {

@@ -40,7 +40,8 @@ export async function mainProviderSets(): Promise<ProviderSet[]> {
 
 function envOf(home: string, ...bin: string[]): Record<string, string> {
   const path = [join(projectDir, "node_modules", ".bin"), ...bin, process.env["PATH"] ?? ""].join(delimiter);
-  return { PATH: path, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true", PULUMI_CONFIG_PASSPHRASE: "" };
+  const compiled = join(cacheDir(), "node-compile-cache"); // as `.tools/bin/pulumi` does
+  return { PATH: path, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true", PULUMI_CONFIG_PASSPHRASE: "", NODE_COMPILE_CACHE: compiled };
 }
 
 async function toolchainSet(): Promise<ProviderSet | undefined> {

@@ -3,7 +3,7 @@ import { cp, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { execa, type ResultPromise } from "execa";
-import { parse, stringify } from "yaml";
+import { parse, parseDocument, stringify } from "yaml";
 import { labels } from "../../plan/names.ts";
 import { projectDir } from "../../scripts/paths.ts";
 import { badModel, goodModel, testModels } from "./models.ts";
@@ -193,9 +193,17 @@ export class StackProject implements AsyncDisposable {
     return this.pulumi("up", "--yes", "--skip-preview", "--stack", this.stack, ...args);
   }
 
-  /** Sets a configuration value by its path below `llm-server:`. */
+  /** Sets a configuration value by its path below `llm-server:`, as `pulumi config set --path` does. */
   async set(path: string, value: string): Promise<void> {
-    await this.pulumi("config", "set", "--path", `llm-server:${path}`, value, "--stack", this.stack);
+    const file = join(this.dir, `Pulumi.${this.stack}.yaml`);
+    const settings = parseDocument(await readFile(file, "utf8"));
+    const [key, ...below] = path.split(/[.[\]]+/).filter((part) => part !== "");
+    const steps = below.map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+    settings.setIn(
+      ["config", `llm-server:${key}`, ...steps],
+      steps.length > 0 && /^(true|false|0|[1-9]\d*)$/.test(value) ? (JSON.parse(value) as unknown) : value,
+    );
+    await writeFile(file, settings.toString());
   }
 
   async outputs(): Promise<Record<string, unknown>> {
