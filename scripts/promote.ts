@@ -5,7 +5,6 @@ import { promoteInputSchema, repairVariable, type PromoteInput, type Promotion }
 import type { RolloutPlan, RolloutRecord } from "../plan/rollout/records.ts";
 import { connectDocker } from "./docker/host.ts";
 import { checkRelease } from "./gates/model-check.ts";
-import { keepMeasurements } from "./gates/keep.ts";
 import { VolumeStore } from "./gates/volume-store.ts";
 import { describeError, log, runProgram } from "./program.ts";
 import { describeEnd } from "./rollout/recover.ts";
@@ -32,6 +31,7 @@ async function takeTraffic(docker: Docker, rollout: Rollout, plan: RolloutPlan, 
 /** Makes what the gates measured what the next releases are compared with. The release serves already: nothing that fails here is a reason to fail. */
 async function keepWhatWasMeasured(docker: Docker, input: PromoteInput, gates: readonly GateResult[], promotedAt: string): Promise<void> {
   try {
+    const { keepMeasurements } = await import("./gates/keep.ts"); // now that no request waits for what it takes to load
     await using store = await VolumeStore.open(docker, input.evidenceVolume, input.helperImage, `${input.rollout.stack}/promote`);
     for (const line of await keepMeasurements(store, gates, promotedAt)) progress(line);
   } catch (error) {

@@ -50,23 +50,27 @@ async function measureStart(
   container: Docker.Container,
   { startedAt, server, readyMs }: Start,
   input: BenchmarkInput,
-  index: number,
+  { host, starts }: BenchmarkResult,
   context: GateContext,
 ): Promise<StartSample> {
   const { protocol } = input;
   const { ctxSize } = await readProps(server, context.signal);
-  const idle = await vramUsedMiB(container);
+  const idle = await readVram(container, host);
   const beginMs = performance.now();
-  const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(index === 0);
+  const requests = await new ScenarioRun(server, protocol, ctxSize, context.signal).all(starts.length === 0);
   const measuredMs = performance.now() - beginMs;
   const [load, peak, after] = await Promise.all([
     execText(container, ["cat", "/proc/loadavg"]),
     memoryPeakMiB(container),
-    vramUsedMiB(container),
+    readVram(container, host),
   ]);
   const loadAverage = load === undefined ? null : Number.parseFloat(load);
   return { startedAt, readyMs, measuredMs, memoryPeakMiB: peak, ...vramOf(idle, after), loadAverage, requests };
 }
+
+/** VRAM in use; a container that sees no GPU is not asked: with `recreate`, requests wait meanwhile. */
+const readVram = async (container: Docker.Container, { gpus }: Host): Promise<number | undefined> =>
+  gpus.length === 0 ? undefined : vramUsedMiB(container);
 
 async function readProps(server: ChatServer, signal: AbortSignal): Promise<{ build: string; ctxSize: number }> {
   const props = await getJson(server, "/props", propsSchema, signal);
@@ -123,7 +127,7 @@ async function measure(input: BenchmarkInput, context: GateContext): Promise<Out
         await container.restart({ t: 10 });
         started = await awaitStart(container, input, context);
       }
-      const start = await measureStart(container, started, input, result.starts.length, context);
+      const start = await measureStart(container, started, input, result, context);
       result.starts.push(start);
       context.progress(`start ${result.starts.length} of ${wanted}: ${describeStart(start, input)}`);
     }
