@@ -1,11 +1,6 @@
-import { CustomChart } from "echarts/charts";
-import { GridComponent } from "echarts/components";
-import { init, use } from "echarts/core";
-import { SVGRenderer } from "echarts/renderers";
+import { init } from "echarts/dist/echarts.esm.min";
 import type { Chart } from "../../plan/report/chart.ts";
 import { chartOption } from "../../plan/report/chart-option.ts";
-
-use([CustomChart, GridComponent, SVGRenderer]);
 
 /** Hover rules and data marks that ECharts writes for its own client, which this report has none of. */
 const clientOnly =
