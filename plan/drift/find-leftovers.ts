@@ -23,7 +23,7 @@ function interrupted({ declared, seen }: Case): Finding[] {
       found: what,
       consequence: isLocked ? "the next update is refused because of its lock" : "the next update has to finish or undo it first",
       fix: redeployCommand(declared.stack),
-      actions: [...unlock, ...clear, ...recover, { do: "up" }],
+      actions: [...unlock, ...clear, ...recover], // what it left undone beside these is found by itself, and what is configured may be another release
     }),
   ];
 }

@@ -132,7 +132,7 @@ export class FaultStack {
   }
 
   /** Whether candidates are measured beside what serves, or in its place: only there can a fault be found too late, after it was stopped. */
-  setStrategy(strategy: "auto" | "recreate"): Promise<void> {
+  setStrategy(strategy: "auto" | "bluegreen" | "recreate"): Promise<void> {
     return this.project.set("rollout.strategy", strategy);
   }
 

@@ -23,7 +23,7 @@ describeFaults("a gate that can't tell", (stack) => {
   const toolIs = (script: string) => stack.replaceTool(tool, script);
   const hanging = "#!/bin/sh\nexec sleep 600\n";
   /** Prints what the real tool prints, changed by sed. */
-  const printing = (change: string): string => `#!/bin/bash\nexec &> >(sed -E -u '${change}')\n${tool}-real "$@"\n`;
+  const printing = (change: string): string => `#!/bin/bash\nset -o pipefail\n${tool}-real "$@" 2>&1 | sed -E -u '${change}'\n`;
   const perplexityPids = async (): Promise<number[]> => {
     const { stdout } = await execa("pgrep", ["-f", "^node scripts/gates/perplexity.ts"], { reject: false });
     const pids = stdout.split("\n").filter((line) => line !== "");
@@ -97,6 +97,7 @@ describeFaults("a gate that can't tell", (stack) => {
 
   it("fault 42: neighbours that begin to work in the middle of a benchmark leave it undecided, and the same candidate passes without them", async () => {
     await stack.use("tiny");
+    await stack.setStrategy("bluegreen");
     await plantBaselines(stack, (result) => result);
     const judged = {
       metrics: [{ scenario: "medium", metric: "decode" }],

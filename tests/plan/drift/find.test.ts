@@ -217,7 +217,7 @@ describe("what is found, how bad it is, and what mends it", () => {
       { activity: { kind: "interrupted", what: "an update", hasPending: true, isLocked: true, isRollout: true } },
       "update-interrupted",
       "warning",
-      [{ do: "unlock" }, { do: "clear" }, { do: "recover" }, { do: "up" }],
+      [{ do: "unlock" }, { do: "clear" }, { do: "recover" }],
     ],
     [
       "a network that is gone",
