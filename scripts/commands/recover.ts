@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
+import { projectName } from "../../plan/config/stack-config.ts";
+import { parseDeclared } from "../../plan/drift/declared.ts";
 import { gatewayName } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
 import { connectDocker, exists } from "../docker/host.ts";
@@ -114,7 +116,8 @@ const degraded = (stack: string, reason: string): Recovery => ({
 /** Takes away what a killed CLI left in the way of the next deployment: its lock on the state, and objects that it made and did not record. */
 async function mendState(docker: Docker, stack: string): Promise<void> {
   const progress = progressOf(stack);
-  const locks = (await readStateLocks(stack)) ?? [];
+  const seen = await readStateLocks(stack);
+  const locks = seen ?? [];
   if (!locks.every(({ isDead }) => isDead)) {
     progress("a pulumi command works on its state; nothing was looked for that a killed one left");
     return;
@@ -124,12 +127,25 @@ async function mendState(docker: Docker, stack: string): Promise<void> {
       await readPulumi(["cancel", "--yes", "--stack", stack]);
       progress("the lock of a killed pulumi command was taken off its state");
     }
+    if (seen !== undefined) await clearPending(stack, progress); // where locks can't be seen, what was begun may be at work
     const { active } = await new StackHost(docker, stack, defaultTimes).see();
     for (const name of await removeOrphans(docker, stack, active))
       progress(`removed ${name}, which a killed pulumi command made and did not record`);
   } catch (error) {
     progress(`its state was not looked at: ${describeError(error)}`);
   }
+}
+
+/**
+ * Takes operations off the state that a killed command had begun: no deployment does, and drift would tell of them for ever. Only the stack itself is refreshed
+ * for it: what serves is not looked at.
+ */
+async function clearPending(stack: string, progress: (line: string) => void): Promise<void> {
+  const { pending } = parseDeclared(stack, await readPulumi(["stack", "export", "--stack", stack]));
+  if (pending.length === 0) return;
+  const urn = `urn:pulumi:${stack}::${projectName}::pulumi:pulumi:Stack::${projectName}-${stack}`;
+  await readPulumi(["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--target", urn, "--stack", stack]);
+  progress(`cleared from its state what a killed pulumi command had begun: ${pending.join(", ")}`);
 }
 
 const progressOf =

@@ -207,6 +207,7 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     expect(await project.cli("recover", project.stack)).toMatchObject({ exitCode: 0 });
     expect((await status()).degraded).toBe(null);
     expect(await leftoversOf(project)).toEqual([]);
+    expect((await project.pulumi("stack", "export", "--stack", project.stack)).output).not.toContain("pending_operations");
   });
 
   it("says that a rollout was killed together with its guards, and recover puts back what it left", async () => {
