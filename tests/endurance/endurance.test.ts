@@ -23,7 +23,7 @@ const seed = Number(process.env["ENDURANCE_SEED"] ?? 10);
 /** Time between the starts of two rollouts, seconds: every few minutes, and in a short run often enough that each kind has its turn. */
 const rolloutEverySec = minutes >= 30 ? 180 : 60;
 const sampleEverySec = 15;
-/** How long the gateway of a `StackProject` holds requests, seconds. */
+/** How long the gateway holds requests, seconds. */
 const holdSec = 30;
 /** Longer than any stream here, seconds: a release that is replaced finishes what it began. */
 const drainSec = 60;
@@ -52,6 +52,7 @@ describe.skipIf(set === undefined)(`${minutes} minutes of load and rollouts`, ()
       await prepareModels(testImage);
       temporary = await mkdtemp(join(tmpdir(), "llm-server-endurance-"));
       project = await StackProject.create(set, { fast: true, env: { TMPDIR: temporary } });
+      await project.set("gateway.holdSec", String(holdSec));
       await project.set("gateway.drainSec", String(drainSec));
       rollouts = new Rollouts(project, random);
       await rollouts.begin();

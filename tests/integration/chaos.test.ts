@@ -59,7 +59,9 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
 
   it.each(cases)("rollout $index: $target is killed", async ({ index, target, isGood, afterSec }) => {
     // at once: a hundred of them take an hour
-    onTestFailed(({ task }) => void process.stderr.write(`${(task.result?.errors ?? []).map(({ stack }) => stack).join("\n")}\n`));
+    onTestFailed(
+      ({ task }) => void process.stderr.write(`${(task.result?.errors ?? []).flatMap(({ stack, diff }) => [stack, diff]).join("\n")}\n`),
+    );
     const name = `n${index}`;
     await project.writeProfile(name, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${4096 + 256 * (index + 1)}`));
     await project.set("profile", name);

@@ -110,7 +110,8 @@ export class StackProject implements AsyncDisposable {
     };
     const own = {
       ...config,
-      "llm-server:gateway": { port: this.port, holdSec: 30, drainSec: 10 },
+      // longer than a rollout takes on a host that has much else to do, and shorter than `chat` waits
+      "llm-server:gateway": { port: this.port, holdSec: 90, drainSec: 10 },
       "llm-server:models": { path: join(this.dir, "models") },
       "llm-server:gates": { ...gates, benchmark: { ...gates.benchmark, thresholds } },
     };
