@@ -2,6 +2,7 @@ import { rootCertificateFile, type Access } from "./access.ts";
 import { formatGateResult } from "./gates/format.ts";
 import type { GateResult } from "./gates/verdict.ts";
 import { gatewayName } from "./names.ts";
+import { isGpu } from "./rollout/plan.ts";
 import type { RolloutRecord } from "./rollout/records.ts";
 import type { MemoryNeed } from "./rollout/strategy.ts";
 
@@ -97,9 +98,6 @@ const roles: Readonly<Record<ServerRole, string>> = {
   unpromoted: "candidate that was not promoted",
   leftover: "leftover",
 };
-
-/** Whether memory of this name is a GPU's. */
-export const isGpu = (device: string): boolean => device.startsWith("gpu-");
 
 /** Name of what was measured on several GPUs together. */
 const allGpus = "gpus";

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
 import { z } from "zod";
+import { projectName } from "../plan/config/stack-config.ts";
 import { promotionSchema, type Promotion } from "../plan/promotion.ts";
 import { readReleases } from "../plan/retained.ts";
 import { projectDir, pulumiCommand } from "./paths.ts";
@@ -39,6 +40,14 @@ export async function readPulumi(args: readonly string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await execa(pulumiCommand, [...args, "--non-interactive"], { cwd: projectDir, reject: false });
   if (exitCode !== 0) throw new Error(`pulumi ${args.join(" ")}: ${explain(stderr.trim())}`);
   return stdout;
+}
+
+/**
+ * Takes operations off a stack's state that a killed command had begun; no deployment does. Only the stack's own resource is refreshed for it: what serves is not looked at.
+ */
+export async function clearPending(stack: string): Promise<void> {
+  const urn = `urn:pulumi:${stack}::${projectName}::pulumi:pulumi:Stack::${projectName}-${stack}`;
+  await readPulumi(["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--target", urn, "--stack", stack]);
 }
 
 /** What Pulumi said, with what to do where that is known. */

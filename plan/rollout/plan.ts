@@ -6,6 +6,9 @@ import type { MemoryNeed } from "./strategy.ts";
 /** Device of a lock by the id that Docker knows the GPU by. */
 const gpuDevice = (id: string): string => `gpu-${id}`;
 
+/** Whether a device is a GPU. */
+export const isGpu = (device: string): boolean => device.startsWith(gpuDevice(""));
+
 /** GPUs of each of a release's servers, in order: all of them for one server, else equal shares. */
 export function gpusByReplica({ gpus }: StackConfig["device"], replicas: number): readonly (readonly string[])[] {
   const share = gpus.length / replicas;

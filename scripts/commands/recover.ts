@@ -1,12 +1,11 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
-import { projectName } from "../../plan/config/stack-config.ts";
 import { parseDeclared } from "../../plan/drift/declared.ts";
 import { gatewayName } from "../../plan/names.ts";
 import type { RolloutRecord } from "../../plan/rollout/records.ts";
 import { connectDocker, exists } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
-import { readPromotion, readPulumi } from "../pulumi.ts";
+import { clearPending, readPromotion, readPulumi } from "../pulumi.ts";
 import { describeLock, describeOwner, readLocks, type Lock } from "../rollout/lock.ts";
 import { removeOrphans } from "../rollout/orphans.ts";
 import { livenessOf } from "../rollout/owner.ts";
@@ -127,7 +126,7 @@ async function mendState(docker: Docker, stack: string): Promise<void> {
       await readPulumi(["cancel", "--yes", "--stack", stack]);
       progress("the lock of a killed pulumi command was taken off its state");
     }
-    if (seen !== undefined) await clearPending(stack, progress); // where locks can't be seen, what was begun may be at work
+    if (seen !== undefined) await clearBegun(stack, progress); // where locks can't be seen, what was begun may be at work
     const { active } = await new StackHost(docker, stack, defaultTimes).see();
     for (const name of await removeOrphans(docker, stack, active))
       progress(`removed ${name}, which a killed pulumi command made and did not record`);
@@ -136,15 +135,11 @@ async function mendState(docker: Docker, stack: string): Promise<void> {
   }
 }
 
-/**
- * Takes operations off the state that a killed command had begun: no deployment does, and drift would tell of them for ever. Only the stack itself is refreshed
- * for it: what serves is not looked at.
- */
-async function clearPending(stack: string, progress: (line: string) => void): Promise<void> {
+/** Clears what a killed command had begun, where there is any: drift would tell of it for ever. */
+async function clearBegun(stack: string, progress: (line: string) => void): Promise<void> {
   const { pending } = parseDeclared(stack, await readPulumi(["stack", "export", "--stack", stack]));
   if (pending.length === 0) return;
-  const urn = `urn:pulumi:${stack}::${projectName}::pulumi:pulumi:Stack::${projectName}-${stack}`;
-  await readPulumi(["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--target", urn, "--stack", stack]);
+  await clearPending(stack);
   progress(`cleared from its state what a killed pulumi command had begun: ${pending.join(", ")}`);
 }
 

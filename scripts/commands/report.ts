@@ -5,6 +5,7 @@ import { connectDocker } from "../docker/host.ts";
 import { projectDir } from "../paths.ts";
 import { log } from "../program.ts";
 import { readReportInput } from "../report/read.ts";
+import { writeReport } from "../report/write.ts";
 
 interface ReportOptions {
   readonly out: string;
@@ -22,7 +23,6 @@ export function reportCommand(): Command {
     .option("--engine", "ask the engine too what memory it would reserve (needs Docker and the built images)")
     .option("--json", "print where the files are as JSON")
     .action(async ({ out, vram, engine, json }: ReportOptions) => {
-      const { writeReport } = await import("../report/write.ts"); // the chart library is half of every command's start otherwise
       const docker = engine === true ? connectDocker(null) : null;
       const input = await readReportInput({ folder: projectDir, vramMiB: vram, docker });
       const written = await writeReport(input, projectDir, resolve(out));

@@ -1,11 +1,11 @@
 import { Command } from "commander";
 import type Docker from "dockerode";
 import { gatewayName, labels } from "../../plan/names.ts";
+import { isGpu } from "../../plan/rollout/plan.ts";
 import { memoryNeedSchema } from "../../plan/rollout/strategy.ts";
 import type { HostSeen } from "../../plan/rollout/types.ts";
 import {
   formatStatus,
-  isGpu,
   measuredNeed,
   roleOf,
   type LockStatus,

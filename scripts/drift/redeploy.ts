@@ -9,7 +9,7 @@ import { dockerStatus } from "../docker/host.ts";
 import { readStackPlan } from "../images/stack-plan.ts";
 import { projectDir, pulumiCommand } from "../paths.ts";
 import { describeError, log } from "../program.ts";
-import { readPulumi } from "../pulumi.ts";
+import { clearPending, readPulumi } from "../pulumi.ts";
 import { findHolder, newRolloutId, readLocks, removeLock, tryLock, type Lock } from "../rollout/lock.ts";
 import { livenessOf, thisProcess } from "../rollout/owner.ts";
 import { recoverRollout } from "../rollout/recover.ts";
@@ -122,7 +122,7 @@ async function prepare(docker: Docker, declared: Declared, { unlocks, clears, re
   }
   if (clears) {
     progress("clearing what a killed update had begun from the state");
-    await readPulumi(["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", stack]);
+    await clearPending(stack);
   }
   if (recovers) await recoverKilled(docker, stack);
   for (const { image, tag } of tags) {

@@ -14,6 +14,7 @@ import { gatewayName, serverName } from "../../plan/names.ts";
 import { exchange, type Answer } from "../../scripts/gates/chat-client.ts";
 import { hostileRequest } from "../fuzz/requests.ts";
 import { sendRequest, type HostileAnswer } from "../fuzz/send.ts";
+import { issueCertificate } from "../support/certificate.ts";
 import { prepareModels } from "../support/models.ts";
 import { providerSets, type ProviderSet } from "../support/provider-sets.ts";
 import { StackProject } from "../support/stack-project.ts";
@@ -238,11 +239,7 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
 
   it("shows a given certificate, refuses one that does not fit before anything changes, and takes a renewed one without a restart", async () => {
     const [certificate, key] = [join(project.dir, "chain.pem"), join(project.dir, "key.pem")];
-    const issue = async (name: string): Promise<string> => {
-      const subject = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`];
-      const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-      return (await execa("openssl", [...args, "-keyout", key, ...subject])).stdout;
-    };
+    const issue = (name: string): Promise<string> => issueCertificate(key, `DNS:${name}`);
     await setGateway({ tls: { mode: "files", names: ["llm.test"], certificate, key } });
     await writeFile(certificate, await issue("llm.test"));
     await expectUp();

@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gatewayName, labels, volumeName } from "../../plan/names.ts";
 import { baseImage } from "../../plan/stack.ts";
 import { exchange } from "../../scripts/gates/chat-client.ts";
+import { issueCertificate } from "../support/certificate.ts";
 import { prepareModels } from "../support/models.ts";
 import { mainProviderSets, type ProviderSet } from "../support/provider-sets.ts";
 import { dockerWith, EventWatch, filesWith, formsOf, ProcessWatch, type ProcessFound } from "../support/secret-scan.ts";
@@ -21,14 +22,6 @@ import { buildTestImage, testImage } from "../support/test-image.ts";
 
 const sets = await mainProviderSets();
 const marked = (): string => `canary-${randomBytes(24).toString("hex")}`;
-
-/** Makes a private key and a certificate for loopback in a folder, as `key.pem` and `chain.pem`. */
-async function issueCertificate(folder: string): Promise<{ certificate: string; key: string }> {
-  const [certificate, key] = [join(folder, "chain.pem"), join(folder, "key.pem")];
-  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=canary"];
-  await execa("openssl", ["req", ...kind, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]);
-  return { certificate, key };
-}
 
 describe.each(sets)("a marked API key and a private key, $name providers", (set: ProviderSet) => {
   const [first, second, planted] = [marked(), marked(), marked()];
@@ -46,8 +39,9 @@ describe.each(sets)("a marked API key and a private key, $name providers", (set:
     outside = await mkdtemp(join(tmpdir(), "llm-server-canary-"));
     await mkdir(join(outside, "tmp"));
     project = await StackProject.create(set, { fast: true, env: { TMPDIR: join(outside, "tmp") } });
-    const { certificate, key } = await issueCertificate(outside);
-    ca = await readFile(certificate, "utf8");
+    const [certificate, key] = [join(outside, "chain.pem"), join(outside, "key.pem")];
+    ca = await issueCertificate(key, "IP:127.0.0.1");
+    await writeFile(certificate, ca);
     const lines = (await readFile(key, "utf8")).split("\n").slice(1, 3); // the third has the public part only
     secrets.push(...lines.flatMap(formsOf));
     const tls = { mode: "files", names: ["127.0.0.1"], certificate, key };
