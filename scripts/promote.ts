@@ -16,13 +16,13 @@ const progress = (line: string): void => log(`promote: ${line}`);
 async function takeTraffic(docker: Docker, rollout: Rollout, plan: RolloutPlan, signal: AbortSignal): Promise<RolloutRecord> {
   let reason: string;
   try {
-    if (rollout.isUnchecked) await checkRelease(docker, plan, null, signal);
+    if (rollout.isUnchecked) await checkRelease(docker, plan, { host: null, tools: [], signal });
     return await rollout.promote();
   } catch (error) {
     reason = describeError(error);
   }
   const { candidate } = rollout;
-  progress(`${reason}; putting back what served before`);
+  progress(`${reason}; going back to what served before`);
   const ended = await rollout.fail(reason, { [candidate]: reason });
   const serving = ended === undefined ? "the rollout had been ended already" : describeEnd(ended);
   throw new Error(`no gate stood against release ${candidate}, but it did not take traffic: ${reason}; ${serving}`);

@@ -49,8 +49,12 @@ interface Decision {
   readonly serving: string | null;
 }
 
+/** What a gate runs of the candidate's image beside the server. */
+const toolsOf: Readonly<Partial<Record<GateName, readonly string[]>>> = { perplexity: ["llama-perplexity"] };
+
 /** What a gate is told, how it measures, and where it does so. */
 interface Measurement<I extends GateInput> {
+  readonly gate: GateName;
   readonly input: I;
   readonly measure: (input: I, context: GateContext) => Promise<Outcome>;
   readonly context: GateContext;
@@ -58,10 +62,13 @@ interface Measurement<I extends GateInput> {
 
 /** Measures where the rollout has made room for it. @throws {Error} with what stands against that, before anything is stopped where that can be known */
 async function measureInRollout<I extends GateInput>(
-  { input, measure, context }: Measurement<I>,
+  { gate, input, measure, context }: Measurement<I>,
   rollout: Rollout | undefined,
 ): Promise<Outcome> {
-  if (rollout?.isUnchecked === true) await checkRelease(context.docker, input, input.host, context.signal);
+  if (rollout?.isUnchecked === true) {
+    const { docker, signal } = context;
+    await checkRelease(docker, input, { host: input.host, tools: toolsOf[gate] ?? [], signal });
+  }
   await rollout?.makeRoom();
   return measure(input, context);
 }
@@ -90,7 +97,7 @@ async function decide<I extends GateInput>(
     if (input.rollout !== null) rollout = await Rollout.enter(docker, input.rollout, input, { signal, progress });
     // from here on: a wait for the device has a limit of its own, and says who holds it
     setTimeout(() => limit.abort(new Error(`deadline of ${input.deadlineSec} s passed`)), input.deadlineSec * 1000).unref();
-    outcome = await withinGrace(signal, measureInRollout({ input, measure, context }, rollout));
+    outcome = await withinGrace(signal, measureInRollout({ gate, input, measure, context }, rollout));
   } catch (error) {
     const reason = messageOf(signal.aborted ? signal.reason : error);
     outcome = { verdict: "error", reason, metrics: [], comparedWith: null, samples: 0 };
@@ -116,7 +123,7 @@ async function endPart(rollout: Rollout, result: GateResult, progress: GateConte
     rollout.handOver();
     return null;
   }
-  progress(`${result.verdict}: ${result.reason}; putting back what served before`); // now: a recovery takes its time, and may be killed
+  progress(`${result.verdict}: ${result.reason}; going back to what served before`); // now: a recovery takes its time, and may be killed
   try {
     const ended = await rollout.fail(`${result.gate} gate ${result.verdict}: ${result.reason}`);
     if (ended === undefined) return "the rollout had been ended already";

@@ -1,6 +1,8 @@
+import { posix } from "node:path";
 import type Docker from "dockerode";
 import { labels } from "../../plan/names.ts";
 import { modelsDir } from "../../plan/server-container.ts";
+import { statPath } from "../docker/files.ts";
 import { exists } from "../docker/host.ts";
 import { describeError } from "../program.ts";
 import { runOneOff, type OneOff } from "./one-off.ts";
@@ -10,6 +12,9 @@ const refusal = /error loading model: (.+)$/m;
 /** Tokens that the model is asked for: how many does not matter, but without a number it is all that it was trained for. */
 const ctxSize = 512;
 
+/** What Docker Engine gives a container whose image sets no `PATH` (`DefaultPathEnv` of its container package). */
+const enginePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** A release of a stack. */
 interface Release {
   readonly stack: string;
@@ -17,11 +22,15 @@ interface Release {
 }
 
 /**
- * Whether a release could be started on this host, as its own containers were made: its image is there, its build takes the model, and the GPUs that it is to
- * have can be given to a container. All is asked while what serves goes on. `host` is what `docker` connects to.
+ * Whether a release could be started and measured on this host, as its own containers were made: its image is there and has the `tools`, its build takes the
+ * model, and the GPUs that it is to have can be given to a container. All is asked while what serves goes on. `host` is what `docker` connects to.
  * @throws {Error} with the engine's or Docker's reason
  */
-export async function checkRelease(docker: Docker, release: Release, host: string | null, signal: AbortSignal): Promise<void> {
+export async function checkRelease(
+  docker: Docker,
+  release: Release,
+  { host, tools, signal }: { readonly host: string | null; readonly tools: readonly string[]; readonly signal: AbortSignal },
+): Promise<void> {
   const servers = await inspectServers(docker, release);
   const [first] = servers;
   if (first === undefined)
@@ -33,6 +42,7 @@ export async function checkRelease(docker: Docker, release: Release, host: strin
   const gpus = servers.flatMap(({ HostConfig }) => HostConfig.DeviceRequests?.flatMap(({ DeviceIDs }) => DeviceIDs ?? []) ?? []);
   const run = onCpu(first, release.stack, host);
   await checkGpus(docker, run, gpus, signal);
+  for (const tool of tools) await checkTool(docker, first, tool);
   await checkModel(docker, run, readVariable(first, "LLAMA_ARG_MODEL"), signal);
 }
 
@@ -74,6 +84,17 @@ async function checkGpus(docker: Docker, run: OneOff, gpus: readonly string[], s
       `the Docker host can't give GPU ${wanted} to a container, so nothing was stopped: ${describeError(error)}; look with nvidia-smi whether it is there, install nvidia-container-toolkit and restart Docker, or name others in llm-server:device.gpus`,
     );
   }
+}
+
+/** Looks for a tool where the image's `PATH` says: what it would do is found out when it is needed. */
+async function checkTool(docker: Docker, server: Docker.ContainerInspectInfo, tool: string): Promise<void> {
+  const container = docker.getContainer(server.Id);
+  const folders = (readVariable(server, "PATH") || enginePath).split(":");
+  const found = await Promise.all(folders.map((folder) => statPath(container, posix.join(folder, tool))));
+  if (found.some((entry) => entry !== undefined)) return;
+  throw new Error(
+    `the candidate's image has no ${tool} in ${folders.join(", ")}, so nothing was stopped; take an image that is built with it`,
+  );
 }
 
 /**

@@ -37,8 +37,7 @@ export class Rollouts {
 
   /** The first deployment. */
   async begin(): Promise<void> {
-    const { exitCode, output } = await this.#project.up();
-    expect(exitCode, output).toBe(0);
+    await this.#project.deploy();
     this.#good.add(await this.#serving());
   }
 
@@ -69,14 +68,11 @@ export class Rollouts {
   /** The last deployment, of a good release: it removes what the candidate before it left. */
   async end(): Promise<void> {
     await this.#configure(this.figures.length, "good", "bluegreen");
-    const { exitCode, output } = await this.#project.up();
-    expect(exitCode, output).toBe(0);
+    await this.#project.deploy();
   }
 
   async #configure(index: number, kind: Kind, strategy: string): Promise<void> {
-    const contextTokens = 4096 + 256 * ((index % 8) + 1);
-    await this.#project.writeProfile(`n${index}`, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${contextTokens}`));
-    await this.#project.set("profile", `n${index}`);
+    await this.#project.useCtxSize(4096 + 256 * ((index % 8) + 1));
     await this.#project.set("rollout.strategy", strategy);
     await this.#project.refuseCandidates(kind === "refused");
   }

@@ -10,7 +10,7 @@ import { readProjectFile } from "../support/project.ts";
 import type { ProviderSet } from "../support/provider-sets.ts";
 import { StackProject, type PulumiRun } from "../support/stack-project.ts";
 import { writeTinyModel } from "../support/tiny-model.ts";
-import { changeSettings, lightenGates, type Settings } from "./light-gates.ts";
+import { lightenGates } from "./light-gates.ts";
 
 const dockerfile = "docker/Dockerfile.llama-cpp-debian";
 
@@ -21,6 +21,9 @@ async function keepMessage(test: string, output: string): Promise<void> {
   const name = test.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 120);
   await writeFile(join(messages, `${name}.txt`), `${output}\n`);
 }
+
+/** Settings of `Pulumi.<stack>.yaml` by their keys below `llm-server:`. */
+type Settings = Record<string, Record<string, Record<string, unknown>>>;
 
 /**
  * A stack that serves a tiny model, so that a deployment with its gates takes seconds, and in which one thing at a time is broken. After each fault it
@@ -55,7 +58,7 @@ export class FaultStack {
     const run = await this.up(env, ...options);
     if (run.exitCode !== 0) throw new Error(run.output);
     this.output = run.output;
-    this.release = String((await this.project.outputs())["activeRelease"]);
+    this.release = await this.project.activeRelease();
     this.#objects = await this.#volumesAndNetworks();
   }
 
@@ -139,13 +142,16 @@ export class FaultStack {
   /** Whether the benchmark decides: not where a candidate is to be promoted, whose thousands of tokens a second can't be timed one by one. */
   judges(isJudge: boolean): Promise<void> {
     return this.configure((settings) => {
-      (settings["llm-server:gates"]?.["benchmark"] as Record<string, unknown>)["dryRun"] = !isJudge;
+      (settings["gates"]?.["benchmark"] as Record<string, unknown>)["dryRun"] = !isJudge;
     });
   }
 
-  /** Changes the stack's settings. */
+  /** Changes the stack's settings in place. */
   configure(change: (settings: Settings) => void): Promise<void> {
-    return changeSettings(this.project, change);
+    return this.project.changeConfig((config) => {
+      change(config as Settings);
+      return config;
+    });
   }
 
   /**

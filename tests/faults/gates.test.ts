@@ -66,9 +66,10 @@ describeFaults("a gate that can't tell", (stack) => {
     await stack.expectRefusedByGate(await stack.up(), message);
   });
 
-  it("fault 37: an image without the tool is an error that names it", async () => {
+  it("fault 37: an image without the tool is refused before anything is stopped, by its name", async () => {
     await stack.changeImage(`rm ${tool}`);
-    await stack.expectRefusedByGate(await stack.up(), /perplexity gate error: .*llama-perplexity/);
+    const missing = /perplexity gate error: the candidate's image has no llama-perplexity in .*, so nothing was stopped/;
+    await stack.expectRefusedByGate(await stack.up(), missing, "no request had to wait");
   });
 
   it.each([
@@ -104,9 +105,9 @@ describeFaults("a gate that can't tell", (stack) => {
       ...{ marginPercent: 60, looks: [3], startLevel: "mean", maxVariationPercent: 99, timingsTolerancePercent: 99 },
     };
     await stack.configure((settings) => {
-      settings["llm-server:gates"] = {
-        ...settings["llm-server:gates"],
-        benchmark: { ...settings["llm-server:gates"]?.["benchmark"], thresholds: judged, dryRun: false },
+      settings["gates"] = {
+        ...settings["gates"],
+        benchmark: { ...settings["gates"]?.["benchmark"], thresholds: judged, dryRun: false },
       };
     });
     await stack.addProfile("beside", "tiny", "debian", 3072);

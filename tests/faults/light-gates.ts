@@ -4,17 +4,6 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { StackProject } from "../support/stack-project.ts";
 
-/** Settings of `Pulumi.<stack>.yaml` below `llm-server:`, to be changed in place. */
-export type Settings = Record<string, Record<string, Record<string, unknown>>>;
-
-/** Changes the settings of a project's stack. */
-export async function changeSettings(project: StackProject, change: (settings: Settings) => void): Promise<void> {
-  const file = join(project.dir, `Pulumi.${project.stack}.yaml`);
-  const document = parse(await readFile(file, "utf8")) as { config: Settings };
-  change(document.config);
-  await writeFile(file, stringify(document));
-}
-
 /** Makes the gates ask what a tiny model with random weights can answer, and nothing of a network. */
 export async function lightenGates(project: StackProject): Promise<void> {
   const protocolFile = join(project.dir, "configs", "benchmark.yaml");
@@ -32,9 +21,9 @@ export async function lightenGates(project: StackProject): Promise<void> {
     .digest("hex");
   const own = { own: { sources: [`file:${text}`], sha256, license: "none" } }; // of this machine, so that no fault waits for a network
   await writeFile(corpora, `${await readFile(corpora, "utf8")}\n${stringify(own)}`);
-  await changeSettings(project, (settings) => {
-    const { benchmark, perplexity } = settings["llm-server:gates"] as { benchmark: object; perplexity: object };
-    settings["llm-server:gates"] = {
+  await project.changeConfig(({ gates, ...config }) => {
+    const { benchmark, perplexity } = gates as { benchmark: object; perplexity: object };
+    const light = {
       // thousands of tokens a second are too many to be timed one by one
       benchmark: { ...benchmark, scenarioSet: "faults", dryRun: true },
       // random weights: any text is as good as any other to it
@@ -48,5 +37,6 @@ export async function lightenGates(project: StackProject): Promise<void> {
         thresholds: { ceiling: 1e9 },
       },
     };
+    return { ...config, gates: light };
   });
 }

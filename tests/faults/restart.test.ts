@@ -69,7 +69,7 @@ describe.skipIf(set === undefined || process.getuid?.() !== 0)("an engine that s
   };
   const setGpus = (gpus: readonly string[]): Promise<void> =>
     stack.configure((settings) => {
-      settings["llm-server:device"] = { ...settings["llm-server:device"], gpus } as never;
+      settings["device"] = { ...settings["device"], gpus } as never;
     });
   const serves = (): string => `200 llm-server-${stack.project.stack}-server-${stack.release}:8080`;
 
@@ -121,7 +121,7 @@ describe.skipIf(set === undefined || process.getuid?.() !== 0)("an engine that s
   it("fault 54: after a power cut in the middle of a rollout brings the release back that had passed its gates, before anybody looks", async () => {
     await stack.replaceTool("/usr/bin/llama-perplexity", "#!/bin/sh\nexec sleep 600\n");
     await stack.configure((settings) => {
-      settings["llm-server:rollout"] = { ...settings["llm-server:rollout"], strategy: "recreate" } as never;
+      settings["rollout"] = { ...settings["rollout"], strategy: "recreate" } as never;
     });
     await stack.use("broken");
     const running = stack.up();

@@ -16,7 +16,7 @@ const docker = (...args: string[]) => execa("docker", args);
 
 const withManagedVolume = (stack: FaultStack): Promise<void> =>
   stack.configure((settings) => {
-    settings["llm-server:models"] = {};
+    settings["models"] = {};
   });
 
 function runbook(stack: FaultStack): void {

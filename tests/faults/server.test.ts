@@ -40,11 +40,11 @@ describeFaults("a candidate whose server", (stack) => {
 
   it("fault 7: is to have a GPU that the host can't give is refused before anything is stopped; it never runs on the CPU instead", async () => {
     await stack.configure((settings) => {
-      (settings["llm-server:device"] as Record<string, unknown>)["gpus"] = ["0"];
+      (settings["device"] as Record<string, unknown>)["gpus"] = ["0"];
     });
     const run = await stack.up();
     await stack.configure((settings) => {
-      delete (settings["llm-server:device"] as Record<string, unknown>)["gpus"];
+      delete (settings["device"] as Record<string, unknown>)["gpus"];
     });
     await stack.expectRefusedByGate(
       run,

@@ -26,7 +26,7 @@ const key = randomBytes(32).toString("hex");
 
 const withShortHold = (stack: FaultStack): Promise<void> =>
   stack.configure((settings) => {
-    (settings["llm-server:gateway"] as Record<string, unknown>)["holdSec"] = holdSec;
+    (settings["gateway"] as Record<string, unknown>)["holdSec"] = holdSec;
   });
 
 const docker = (...args: string[]) => execa("docker", args);

@@ -106,7 +106,7 @@ describe.skipIf(set === undefined)("llama.cpp from source", () => {
   async function expectServing(commit: string, buildNumber: number): Promise<void> {
     const { text, upstream, fingerprint } = await chat(project.endpoint);
     expect(text).toContain("Paris");
-    const release = String((await project.outputs())["activeRelease"]);
+    const release = await project.activeRelease();
     expect(upstream).toContain(release);
     expect(fingerprint).toBe(`b${buildNumber}-${commit.slice(0, 9)}`);
     const container = await docker.getContainer(upstream.replace(/:\d+$/, "")).inspect();

@@ -189,7 +189,7 @@ describe.skipIf(set === undefined)("a stack with API key and TLS", () => {
   });
 
   it("changes its key without a lost request: old and new are taken for a while, and nothing is restarted", async () => {
-    const server = serverName(project.stack, String((await project.outputs())["activeRelease"]));
+    const server = serverName(project.stack, await project.activeRelease());
     const before = [await idOf(gateway()), await idOf(server)];
     let key = first;
     const { answered, failures } = await underKey(

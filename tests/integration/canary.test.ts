@@ -68,10 +68,6 @@ describe.each(sets)("a marked API key and a private key, $name providers", (set:
     const { exitCode, output } = await run(what, done);
     expect({ what, exitCode }, output).toEqual({ what, exitCode: 0 });
   };
-  const nextRelease = async (context: number): Promise<void> => {
-    await project.writeProfile("wide", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${context}`));
-    await project.set("profile", "wide");
-  };
   const askWith = async (key: string): Promise<number> => {
     const server = { url: `https://127.0.0.1:${project.port}`, headers: { authorization: `Bearer ${key}` }, tls: { ca } };
     const body = { messages: [{ role: "user", content: "Say yes." }], max_tokens: 2 };
@@ -95,7 +91,7 @@ describe.each(sets)("a marked API key and a private key, $name providers", (set:
     expect((await run("the first deployment", project.up())).output).toContain("takes traffic");
     expect(await askWith(first)).toBe(200);
 
-    await nextRelease(5120);
+    await project.useCtxSize(5120);
     await project.refuseCandidates(true);
     expect((await run("the failing gate", project.up())).output).toContain("benchmark gate: FAILED");
     await project.refuseCandidates(false);
@@ -105,7 +101,7 @@ describe.each(sets)("a marked API key and a private key, $name providers", (set:
     expect((await run("the gateway that is stopped", project.up())).exitCode).not.toBe(0);
     await execa("docker", ["start", gatewayName(project.stack)]);
 
-    await nextRelease(6144);
+    await project.useCtxSize(6144);
     await killInTheMiddle();
     for (let tries = 0; (await run("recover", project.cli("recover", project.stack))).exitCode !== 0; tries += 1) {
       expect(tries, said.at(-1)?.output).toBeLessThan(30); // a guard may be at it

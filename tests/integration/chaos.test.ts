@@ -43,9 +43,7 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
     if (set === undefined) throw new Error("no provider set");
     project = await StackProject.create(set, { fast: true });
     await project.set("rollout.strategy", "recreate");
-    const { exitCode, output } = await project.up();
-    expect(exitCode, output).toBe(0);
-    good.add(String((await project.outputs())["activeRelease"]));
+    good.add(await project.deploy());
   });
   afterAll(async () => {
     await project[Symbol.asyncDispose]();
@@ -62,9 +60,7 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
     onTestFailed(
       ({ task }) => void process.stderr.write(`${(task.result?.errors ?? []).flatMap(({ stack, diff }) => [stack, diff]).join("\n")}\n`),
     );
-    const name = `n${index}`;
-    await project.writeProfile(name, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${4096 + 256 * (index + 1)}`));
-    await project.set("profile", name);
+    await project.useCtxSize(4096 + 256 * (index + 1));
     await project.refuseCandidates(!isGood);
     const { load } = await underLoad(project.endpoint, async () => {
       const up = project.start("up", "--yes", "--skip-preview", "--stack", project.stack);
@@ -92,7 +88,7 @@ describe.skipIf(set === undefined)("rollouts in which something is killed", () =
     // and the project goes on from there
     const next = await project.up();
     expect(next.exitCode === 0, next.output).toBe(isGood);
-    if (isGood) good.add(String((await project.outputs())["activeRelease"]));
+    if (isGood) good.add(await project.activeRelease());
   });
 });
 

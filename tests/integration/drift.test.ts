@@ -57,7 +57,7 @@ describe.each(sets)("with the $name providers", (set) => {
     const { exitCode, output } = await drift.project.up();
     expect(exitCode, output).toBe(0);
     const { stack } = drift.project;
-    server = serverName(stack, String((await drift.project.outputs())["activeRelease"]));
+    server = serverName(stack, await drift.project.activeRelease());
     gateway = gatewayName(stack);
   });
   afterAll(() => drift.remove());

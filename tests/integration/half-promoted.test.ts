@@ -24,9 +24,7 @@ describe.skipIf(set === undefined)("a stack whose promotion was killed after the
     if (set === undefined) throw new Error("no provider set");
     project = await StackProject.create(set, { fast: true });
     await project.set("rollout.strategy", "recreate");
-    const { exitCode, output } = await project.up();
-    expect(exitCode, output).toBe(0);
-    first = String((await project.outputs())["activeRelease"]);
+    first = await project.deploy();
   });
   afterAll(async () => {
     await project[Symbol.asyncDispose]();
@@ -37,8 +35,7 @@ describe.skipIf(set === undefined)("a stack whose promotion was killed after the
 
   /** Deploys a release with another context length, and kills its promotion once the gateway points to it. Gives its id. */
   async function killAfterSwitch(ctxSize: number): Promise<string> {
-    await project.writeProfile(`ctx${ctxSize}`, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${ctxSize}`));
-    await project.set("profile", `ctx${ctxSize}`);
+    await project.useCtxSize(ctxSize);
     const up = project.start("up", "--yes", "--skip-preview", "--stack", project.stack);
     const isOver = up.then(() => true);
     for (;;) {

@@ -42,7 +42,7 @@ describe.skipIf(set === undefined)("a deployed stack", () => {
     const run = await project.up(...pack);
     if (run.exitCode !== 0) throw new Error(run.output);
     output = run.output;
-    server = docker.getContainer(serverName(project.stack, String((await project.outputs())["activeRelease"])));
+    server = docker.getContainer(serverName(project.stack, await project.activeRelease()));
     gateway = docker.getContainer(`llm-server-${project.stack}-gateway`);
   });
   afterAll(async () => {

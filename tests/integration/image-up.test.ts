@@ -42,8 +42,7 @@ describe.each(sets)("an image from source, with the $name providers", (set) => {
     await repo.git("tag", "b12011");
     server = await GitServer.start(repo.path);
     project = await StackProject.create(set, { fast: true });
-    expect(await project.up()).toMatchObject({ exitCode: 0 });
-    serving = String((await project.outputs())["activeRelease"]);
+    serving = await project.deploy();
   });
 
   afterAll(async () => {

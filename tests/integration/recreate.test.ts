@@ -43,16 +43,13 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
     if (set === undefined) throw new Error("no provider set");
     project = await StackProject.create(set, { fast: true });
     await project.set("rollout.strategy", "recreate");
-    const { exitCode, output } = await project.up();
-    expect(exitCode, output).toBe(0);
-    first = await activeRelease();
+    first = await project.deploy();
   });
   afterAll(async () => {
     await project[Symbol.asyncDispose]();
   });
 
   const serverOf = (release: string): string => `llm-server-${project.stack}-server-${release}`;
-  const activeRelease = async (): Promise<string> => String((await project.outputs())["activeRelease"]);
   const status = async (): Promise<Status> => JSON.parse((await project.cli("status", project.stack, "--json")).output) as Status;
   const running = async (): Promise<string[]> => {
     const { stdout } = await execa("docker", [
@@ -68,8 +65,7 @@ describe.skipIf(set === undefined)("a stack that replaces its release in place",
   };
   /** A profile with another context length, which is another release. */
   const choose = async (ctxSize: number, isGood = true): Promise<void> => {
-    await project.writeProfile(`ctx${ctxSize}`, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${ctxSize}`));
-    await project.set("profile", `ctx${ctxSize}`);
+    await project.useCtxSize(ctxSize);
     await project.refuseCandidates(!isGood);
   };
 

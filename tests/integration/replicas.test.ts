@@ -37,7 +37,7 @@ describe.skipIf(set === undefined)("a release of two servers", () => {
   });
 
   const pair = async (): Promise<[string, string]> => {
-    const release = String((await project.outputs())["activeRelease"]);
+    const release = await project.activeRelease();
     return [serverName(project.stack, release, 0), serverName(project.stack, release, 1)];
   };
   const upstreams = (names: readonly string[]): string[] => names.map((name) => `${name}:${serverPort}`).sort();
@@ -73,8 +73,7 @@ describe.skipIf(set === undefined)("a release of two servers", () => {
 
   it("hands over to two servers of another profile without a failed request", async () => {
     const before = await pair();
-    await project.writeProfile("wide", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=8192"));
-    await project.set("profile", "wide");
+    await project.useCtxSize(8192);
     const { result, load } = await underLoad(project.endpoint, () => project.up(), { clients: 3 });
     expect(result.exitCode, result.output).toBe(0);
     expect(load.failures).toEqual([]);

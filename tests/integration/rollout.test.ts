@@ -33,7 +33,6 @@ describe.each(sets)("with the $name providers", (set) => {
   const serverOf = (release: string): string => `llm-server-${project.stack}-server-${release}`;
   const startedAt = async (name: string): Promise<string> =>
     (await execa("docker", ["inspect", "--format", "{{.State.StartedAt}}", name])).stdout;
-  const activeRelease = async (): Promise<string> => String((await project.outputs())["activeRelease"]);
 
   it("shows in a preview what would be made, and makes nothing", async () => {
     const { exitCode, output } = await project.pulumi("preview", "--stack", project.stack);
@@ -47,7 +46,7 @@ describe.each(sets)("with the $name providers", (set) => {
     expect(output).toMatch(/perplexity gate: PASSED/);
     expect(output).toMatch(/benchmark gate: PASSED/);
     expect(exitCode).toBe(0);
-    first = await activeRelease();
+    first = await project.activeRelease();
     expect(await project.outputs()).toMatchObject({
       endpoint: project.endpoint,
       profile: "dev",
@@ -100,7 +99,7 @@ describe.each(sets)("with the $name providers", (set) => {
     expect(load.failures).toEqual([]);
     expect(load.answered).toBeGreaterThan(0);
     expect(load.upstreams).toEqual([`${serverOf(first)}:8080`]);
-    expect(await activeRelease()).toBe(first);
+    expect(await project.activeRelease()).toBe(first);
   });
 
   it("refuses it again when nothing was changed", async () => {
@@ -119,12 +118,11 @@ describe.each(sets)("with the $name providers", (set) => {
   });
 
   it("switches to a good release without a failed request, and stops the old one", async () => {
-    await project.writeProfile("wide", (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_CTX_SIZE=8192"));
-    await project.set("profile", "wide");
+    await project.useCtxSize(8192);
     const { result, load } = await underLoad(project.endpoint, () => project.up());
     expect(result.output).toContain("takes traffic");
     expect(result.exitCode).toBe(0);
-    const second = await activeRelease();
+    const second = await project.activeRelease();
     expect(second).not.toBe(first);
     expect(load.failures).toEqual([]);
     expect(load.upstreams).toEqual([`${serverOf(first)}:8080`, `${serverOf(second)}:8080`]);
@@ -136,7 +134,7 @@ describe.each(sets)("with the $name providers", (set) => {
   });
 
   it("brings back a server that was removed by hand, through its gates", async () => {
-    const release = await activeRelease();
+    const release = await project.activeRelease();
     await execa("docker", ["rm", "--force", serverOf(release)]);
     const { exitCode, output } = await project.up("--refresh");
     expect(output).toMatch(/benchmark gate: PASSED/);

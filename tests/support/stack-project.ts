@@ -207,6 +207,23 @@ export class StackProject implements AsyncDisposable {
     await writeFile(file, settings.toString());
   }
 
+  /** A profile with another context length, which is another release; takes part in the next `up`. */
+  async useCtxSize(ctxSize: number): Promise<void> {
+    await this.writeProfile(`ctx${ctxSize}`, (text) => text.replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${ctxSize}`));
+    await this.set("profile", `ctx${ctxSize}`);
+  }
+
+  /** An `up` that works, and the release that it promoted. @throws {Error} with its whole output if it fails */
+  async deploy(...args: readonly string[]): Promise<string> {
+    const { exitCode, output } = await this.up(...args);
+    if (exitCode !== 0) throw new Error(output);
+    return this.activeRelease();
+  }
+
+  async activeRelease(): Promise<string> {
+    return String((await this.outputs())["activeRelease"]);
+  }
+
   async outputs(): Promise<Record<string, unknown>> {
     const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--show-secrets", "--stack", this.stack], {
       cwd: this.dir,
