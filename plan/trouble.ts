@@ -44,6 +44,8 @@ export interface AskedServer {
   readonly lastLine: string;
   /** What its health check answered; empty where nobody asked, or nothing came. */
   readonly health: string;
+  /** What came of the same question to this server alone. Null: not asked, because it is the only one, or has no address. */
+  readonly own: Completion | null;
 }
 
 /** What came of a short completion through the gateway. */
@@ -57,12 +59,14 @@ export type Condition = { readonly state: "ok" } | { readonly state: "busy" | "d
 
 /**
  * Whether a release answers whose containers all run, and where it doesn't, why and the command that mends it. Of several servers one that Docker starts again
- * and again, or that is paused, is trouble although the others answer, as one that does not run is.
+ * and again, is paused or hangs is trouble although the others answer, as one that does not run is: it gets its share of the requests.
  */
 export function judgeAnswer(stack: string, { completion, servers }: Asked, nowMs: number): Condition {
   const mend = redeployCommand(stack);
   const broken = servers.flatMap((server) => describeBroken(server, nowMs) ?? [])[0];
   if (broken !== undefined) return { state: "degraded", why: `${broken}; run: ${mend}` };
+  const silent = findSilent(servers, nowMs);
+  if (silent !== undefined) return { state: "degraded", why: `${silent}; run: ${mend}` };
   if (completion.kind === "answered") return { state: "ok" };
   const loading = servers.find(({ seen, health }) => isLoading(health, seen?.startedAtMs ?? 0, nowMs));
   if (loading !== undefined)
@@ -80,6 +84,16 @@ const bringKeys = (stack: string): string => `npm run up -- ${stack} -- --replac
 
 /** The key that was sent is one of the gateway's own, so it can only be refused where the gateway has none. */
 const isRefused = (completion: Completion): boolean => completion.kind === "failed" && completion.reason.startsWith("status 401");
+
+/** The server that does not answer although another one of its release does. One that works or loads its model will. */
+function findSilent(servers: readonly AskedServer[], nowMs: number): string | undefined {
+  if (!servers.some(({ own }) => own?.kind === "answered")) return undefined;
+  for (const { name, own, health, seen } of servers) {
+    if (own === null || own.kind === "answered" || (own.kind === "late" && own.isWorking)) continue;
+    if (!isLoading(health, seen?.startedAtMs ?? 0, nowMs)) return `${name} does not answer: ${describeCompletion(own)}`;
+  }
+  return undefined;
+}
 
 function describeBroken({ name, seen, lastLine }: AskedServer, nowMs: number): string | undefined {
   if (seen?.status === "paused") return `${name} is paused`;

@@ -18,11 +18,14 @@ const healthMs = 2_000;
 /** Most characters of a log's last line that are shown. */
 const lineChars = 200;
 
-/** Asks a stack through its gateway, and looks at the servers behind it; closer where no answer comes. */
+/** Asks a stack through its gateway, of several servers also each alone, and looks at them; closer where no answer comes. */
 export async function askStack(docker: Docker, stack: string, servers: readonly string[]): Promise<Asked> {
-  const reached = (await Promise.all(servers.map((name) => reachServer(docker, name)))).filter((server) => server !== undefined);
-  const completion = await askGateway(docker, stack, reached);
-  return { completion, servers: await Promise.all(servers.map((name) => lookAt(docker, name, completion.kind === "answered"))) };
+  const reached = await Promise.all(servers.map((name) => reachServer(docker, name)));
+  const workers = reached.filter((server) => server !== undefined);
+  const askAlone = async (server: ChatServer | undefined): Promise<Completion | null> =>
+    server === undefined || servers.length === 1 ? null : complete(server, answerMs, { question });
+  const [completion, own] = await Promise.all([askGateway(docker, stack, workers), Promise.all(reached.map(askAlone))]);
+  return { completion, servers: await Promise.all(servers.map((name, at) => lookAt(docker, name, own[at] ?? null, completion))) };
 }
 
 async function askGateway(docker: Docker, stack: string, workers: readonly ChatServer[]): Promise<Completion> {
@@ -42,10 +45,11 @@ async function reachServer(docker: Docker, name: string): Promise<ChatServer | u
   }
 }
 
-async function lookAt(docker: Docker, name: string, answers: boolean): Promise<AskedServer> {
+async function lookAt(docker: Docker, name: string, own: Completion | null, throughGateway: Completion): Promise<AskedServer> {
   const { seen } = await inspectDeclared(docker, { name });
-  if (seen === null || (answers && seen.status === "running")) return { name, seen, lastLine: "", health: "" };
-  return { name, seen, lastLine: await readLastLine(docker, name), health: await readHealth(docker, name) };
+  const answers = (own ?? throughGateway).kind === "answered";
+  if (seen === null || (answers && seen.status === "running")) return { name, seen, lastLine: "", health: "", own };
+  return { name, seen, lastLine: await readLastLine(docker, name), health: await readHealth(docker, name), own };
 }
 
 async function readLastLine(docker: Docker, name: string): Promise<string> {

@@ -107,6 +107,18 @@ describe.skipIf(set === undefined)("a release of two servers", () => {
     expect([...(await ask()).load.upstreams].sort()).toEqual(upstreams([first, second]));
   });
 
+  it("says which of them hangs while the other answers, and is mended by the command that it names", async () => {
+    const [first, second] = await pair();
+    await execa("docker", ["exec", second, "sh", "-c", "kill -STOP $(pidof llama-server)"]);
+    const { degraded } = await status();
+    const problem = "none within 10 s, and no other request went on meanwhile";
+    expect(degraded).toBe(`${second} does not answer: ${problem}; run: npm run drift -- --stack ${project.stack} --redeploy`);
+    const { exitCode, output } = await project.cli("drift", "--stack", project.stack, "--redeploy");
+    expect(exitCode, output).toBe(0);
+    expect((await status()).degraded).toBeNull();
+    expect([...(await ask()).load.upstreams].sort()).toEqual(upstreams([first, second]));
+  });
+
   it("becomes a release of one server again", async () => {
     await project.set("rollout.replicas", "1");
     const { exitCode, output } = await project.up();

@@ -68,16 +68,34 @@ describe("a stack", () => {
 describe("a stack whose containers all run", () => {
   const nowMs = 3_600_000;
   const runs = { status: "running", exitCode: 0, restarts: 0, startedAtMs: nowMs - 600_000 };
-  const asked: AskedServer = { name: "server-a", seen: runs, lastLine: "", health: "" };
+  const asked: AskedServer = { name: "server-a", seen: runs, lastLine: "", health: "", own: null };
   const answered = { kind: "answered", text: "yes", tokens: [], wallMs: 120 } as const;
   const late = { kind: "late", afterMs: 10_000, isWorking: false } as const;
   const silent: Asked = { completion: late, servers: [{ ...asked, lastLine: "all slots are idle", health: '{"status":"ok"}' }] };
   const loading = '{"error":{"message":"Loading model","type":"unavailable_error","code":503}}';
   const mend = "run: npm run drift -- --stack s --redeploy";
 
+  /** One that answers, and one of which `own` is said. */
+  const pair = (own: AskedServer["own"], change: Partial<AskedServer> = {}): readonly AskedServer[] => [
+    { ...asked, own: answered },
+    { ...asked, name: "server-a-2", own, ...change },
+  ];
+
   it.each<[string, Asked]>([
     ["that answers", { completion: answered, servers: [asked] }],
     ["whose server ended once and came back", { completion: answered, servers: [{ ...asked, seen: { ...runs, restarts: 1 } }] }],
+    ["whose servers both answer", { completion: answered, servers: pair(answered) }],
+    ["one of whose servers works on other requests", { completion: answered, servers: pair({ ...late, isWorking: true }) }],
+    [
+      "one of whose servers loads its model while the other answers",
+      {
+        completion: answered,
+        servers: pair(
+          { kind: "failed", reason: "status 503: loading" },
+          { seen: { ...runs, startedAtMs: nowMs - 30_000 }, health: loading },
+        ),
+      },
+    ],
     ["whose server ended often, but not lately", { completion: answered, servers: [{ ...asked, seen: { ...runs, restarts: 5 } }] }],
   ])("%s is ok", (_state, seen) => {
     expect(judgeAnswer("s", seen, nowMs)).toEqual({ state: "ok" });
@@ -119,6 +137,21 @@ describe("a stack whose containers all run", () => {
         servers: [asked, { ...asked, name: "server-a-2", seen: { ...runs, status: "restarting", exitCode: 139, restarts: 1 } }],
       },
       `server-a-2 ends again and again (exit code 139, started again once); ${mend}`,
+    ],
+    [
+      "one of whose servers hangs while the other answers",
+      { completion: answered, servers: pair(late) },
+      `server-a-2 does not answer: none within 10 s, and no other request went on meanwhile; ${mend}`,
+    ],
+    [
+      "whose gateway asked the one of its servers that hangs, while the other worked",
+      { completion: { ...late, isWorking: true }, servers: pair(late) },
+      `server-a-2 does not answer: none within 10 s, and no other request went on meanwhile; ${mend}`,
+    ],
+    [
+      "whose servers all hang",
+      { completion: late, servers: [{ ...asked, own: late }, ...pair(late).slice(1)] },
+      `no answer through the gateway: none within 10 s, and no other request went on meanwhile; ${mend}`,
     ],
     [
       "whose server is paused",
