@@ -52,6 +52,8 @@ export async function clearPending(stack: string): Promise<void> {
 
 /** What Pulumi said, with what to do where that is known. */
 function explain(message: string): string {
+  if (/failed to load checkpoint: (.* unexpected )?EOF/.test(message))
+    return `${message}\n  a pulumi command was killed while it wrote what lies beside a state; the state is whole; run: npm run recover`;
   if (!/incorrect passphrase/.test(message)) return message;
   return `${message}\n  the passphrase in PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE is not this stack's; the dev stack's is empty: unset both`;
 }

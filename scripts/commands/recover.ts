@@ -11,6 +11,7 @@ import { removeOrphans } from "../rollout/orphans.ts";
 import { livenessOf } from "../rollout/owner.ts";
 import { describeEnd, recoverRollout, recoverStack, recoveryDevice, type RecoverOptions } from "../rollout/recover.ts";
 import { StackHost } from "../rollout/stack-host.ts";
+import { removeTornAttributes } from "../rollout/state-attributes.ts";
 import { readStateLocks } from "../rollout/state-lock.ts";
 import { requireStack, stacksOnHost } from "./known-stack.ts";
 
@@ -35,6 +36,8 @@ export function recoverCommand(): Command {
       const abort = new AbortController();
       process.once("SIGINT", () => abort.abort(new Error("stopped by SIGINT; run it again to go on")));
       const docker = connectDocker(null);
+      // first: with one of them, no pulumi command says anything of any stack
+      for (const file of await removeTornAttributes()) log(`recover: removed ${file}, which a killed pulumi command never wrote whole`);
       if (only !== undefined) await requireStack(docker, only);
       const stacks = only === undefined ? await stacksOnHost(docker) : [only];
       const results: Recovery[] = [];

@@ -50,7 +50,8 @@ async function readLock(file: string): Promise<StateLock | undefined> {
   }
 }
 
-async function backendFolder(): Promise<string | undefined> {
+/** Folder that Pulumi keeps states in; undefined where its backend is none of this machine. */
+export async function backendFolder(): Promise<string | undefined> {
   const { backend } = projectFileSchema.parse(parse(await readFile(join(projectDir, "Pulumi.yaml"), "utf8")));
   const url = process.env["PULUMI_BACKEND_URL"] ?? backend?.url;
   if (url?.startsWith("file://") !== true) return undefined;

@@ -3,7 +3,7 @@
  * those `npm run drift` says what differs.
  */
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdir, readdir, rm, stat, truncate, utimes } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
@@ -81,6 +81,25 @@ function runbook(stack: FaultStack): void {
     expect(exitCode, output).toBe(0);
     await stack.expectServing();
   });
+
+  it.each(["", '{"user.cache_control":'])(
+    "fault 50: attributes of the state that a killed CLI left as %j are named by status, and taken away by recover",
+    async (left) => {
+      await writeFile(`${stateFile()}.attrs`, left);
+      const refused = await stack.up();
+      expect(refused.output).toMatch(/failed to load checkpoint: (.* unexpected )?EOF/);
+      expect(refused.exitCode).not.toBe(0);
+      await stack.expectServing();
+      const status = await stack.cli(["status", name()]);
+      expect(status.exitCode).not.toBe(0);
+      expect(status.output).toContain("run: npm run recover");
+      const recovered = await stack.cli(["recover", name()]);
+      expect(recovered.exitCode, recovered.output).toBe(0);
+      expect(recovered.output).toContain(`removed ${name()}.json.attrs, which a killed pulumi command never wrote whole`);
+      const { exitCode, output } = await stack.up({}, "--expect-no-changes");
+      expect(exitCode, output).toBe(0);
+    },
+  );
 
   it("fault 50: a wrong passphrase is refused, nothing is touched, and the right one works", async () => {
     await stack.project.pulumi("config", "set", "--secret", "other:secret", "value", "--stack", name());
