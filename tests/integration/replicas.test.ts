@@ -113,7 +113,7 @@ describe.skipIf(set === undefined)("a release of two servers", () => {
     const { degraded } = await status();
     const problem = "none within 10 s, and no other request went on meanwhile";
     expect(degraded).toBe(`${second} does not answer: ${problem}; run: npm run drift -- --stack ${project.stack} --redeploy`);
-    const { exitCode, output } = await project.cli("drift", "--stack", project.stack, "--redeploy");
+    const { exitCode, output } = await project.cli("drift", "--stack", project.stack, "--redeploy", "--deadline", "4");
     expect(exitCode, output).toBe(0);
     expect((await status()).degraded).toBeNull();
     expect([...(await ask()).load.upstreams].sort()).toEqual(upstreams([first, second]));
