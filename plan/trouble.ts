@@ -63,12 +63,10 @@ export type Condition = { readonly state: "ok" } | { readonly state: "busy" | "d
  */
 export function judgeAnswer(stack: string, { completion, servers }: Asked, nowMs: number): Condition {
   const mend = redeployCommand(stack);
-  const broken = servers.flatMap((server) => describeBroken(server, nowMs) ?? [])[0];
+  const broken = servers.flatMap((server) => describeBroken(server, nowMs) ?? [])[0] ?? findSilent(servers, nowMs);
   if (broken !== undefined) return { state: "degraded", why: `${broken}; run: ${mend}` };
-  const silent = findSilent(servers, nowMs);
-  if (silent !== undefined) return { state: "degraded", why: `${silent}; run: ${mend}` };
   if (completion.kind === "answered") return { state: "ok" };
-  const loading = servers.find(({ seen, health }) => isLoading(health, seen?.startedAtMs ?? 0, nowMs));
+  const loading = servers.find((server) => loadsModel(server, nowMs));
   if (loading !== undefined)
     return { state: "busy", why: `${loading.name} loads its model, and requests wait; look again in some minutes` };
   const problem = describeCompletion(completion);
@@ -85,12 +83,15 @@ const bringKeys = (stack: string): string => `npm run up -- ${stack} -- --replac
 /** The key that was sent is one of the gateway's own, so it can only be refused where the gateway has none. */
 const isRefused = (completion: Completion): boolean => completion.kind === "failed" && completion.reason.startsWith("status 401");
 
+const loadsModel = ({ seen, health }: AskedServer, nowMs: number): boolean => isLoading(health, seen?.startedAtMs ?? 0, nowMs);
+
 /** The server that does not answer although another one of its release does. One that works or loads its model will. */
 function findSilent(servers: readonly AskedServer[], nowMs: number): string | undefined {
   if (!servers.some(({ own }) => own?.kind === "answered")) return undefined;
-  for (const { name, own, health, seen } of servers) {
+  for (const server of servers) {
+    const { name, own } = server;
     if (own === null || own.kind === "answered" || (own.kind === "late" && own.isWorking)) continue;
-    if (!isLoading(health, seen?.startedAtMs ?? 0, nowMs)) return `${name} does not answer: ${describeCompletion(own)}`;
+    if (!loadsModel(server, nowMs)) return `${name} does not answer: ${describeCompletion(own)}`;
   }
   return undefined;
 }

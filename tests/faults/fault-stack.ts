@@ -88,11 +88,7 @@ export class FaultStack {
     const path = join(this.project.dir, "models", `${id}.gguf`);
     write?.(path);
     const source = entry.parts === undefined ? { file: `${id}.gguf`, sources: [`file:${path}`] } : {};
-    const file = join(this.project.dir, "configs", "models.yaml");
-    await writeFile(
-      file,
-      `${await readFile(file, "utf8")}\n${stringify({ [id]: { family: "tiny", license: "none", ...source, ...entry } })}`,
-    );
+    await this.project.addModel(id, { family: "tiny", license: "none", ...source, ...entry });
   }
 
   /** A profile of the dev profile's flags for a model and an image; another `ctxSize` makes another release. */

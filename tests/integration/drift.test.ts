@@ -54,10 +54,8 @@ describe.each(sets)("with the $name providers", (set) => {
 
   beforeAll(async () => {
     drift = await DriftProject.create(set);
-    const { exitCode, output } = await drift.project.up();
-    expect(exitCode, output).toBe(0);
     const { stack } = drift.project;
-    server = serverName(stack, await drift.project.activeRelease());
+    server = serverName(stack, await drift.project.deploy());
     gateway = gatewayName(stack);
   });
   afterAll(() => drift.remove());

@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { cp, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { execa, type ResultPromise } from "execa";
@@ -75,17 +75,18 @@ export class StackProject implements AsyncDisposable {
 
   /** A profile `q2` that serves the worse model; otherwise the dev profile. */
   async #addBadProfile(): Promise<void> {
-    const models = join(this.dir, "configs", "models.yaml");
-    const entry = {
-      "gemma-3-270m-q2_k": {
-        family: "gemma-3-270m",
-        file: badModel,
-        sources: [`file:${join(testModels(), badModel)}`],
-        license: "as the model it is made from",
-      },
-    };
-    await writeFile(models, `${await readFile(models, "utf8")}\n${stringify(entry)}`);
+    await this.addModel("gemma-3-270m-q2_k", {
+      family: "gemma-3-270m",
+      file: badModel,
+      sources: [`file:${join(testModels(), badModel)}`],
+      license: "as the model it is made from",
+    });
     await this.writeProfile("q2", (text) => text.replace("MODEL=gemma-3-270m-q4_k_m", "MODEL=gemma-3-270m-q2_k"));
+  }
+
+  /** An entry of configs/models.yaml beside those that are there. */
+  async addModel(id: string, entry: object): Promise<void> {
+    await appendFile(join(this.dir, "configs", "models.yaml"), `\n${stringify({ [id]: entry })}`);
   }
 
   /** A profile made from the dev profile's text. */

@@ -3,19 +3,16 @@
  * Prints one JSON document. README.md says what each figure is.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { execa } from "execa";
 import { median, quantile } from "simple-statistics";
-import { stringify } from "yaml";
-import { serverName } from "../../../plan/names.ts";
+import { gatewayName, serverName } from "../../../plan/names.ts";
 import { benchmarkResultSchema, type RequestSample } from "../../../plan/benchmark/result.ts";
 import { serverUrl, waitReady } from "../../../scripts/gates/candidate.ts";
 import { measureChat } from "../../../scripts/gates/chat-client.ts";
 import { GatewayControl } from "../../../scripts/rollout/gateway.ts";
-import { gatewayName } from "../../../plan/names.ts";
 import { prepareModels } from "../../support/models.ts";
 import { processesUnder } from "../../support/processes.ts";
 import { providerSets } from "../../support/provider-sets.ts";
@@ -143,35 +140,30 @@ await prepareModels(testImage);
 await using project = await StackProject.create(set, { fast: true });
 const result: Record<string, unknown> = { at: new Date().toISOString() };
 
-async function deploy(profile: string, ctxSize: number): Promise<{ output: string; exitCode: number }> {
+/** A profile with room for every stream, for the next `up`; another context length is another release. */
+async function useProfile(profile: string, ctxSize: number, change = (text: string): string => text): Promise<void> {
   await project.writeProfile(profile, (text) =>
-    text
+    change(text)
       .replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${ctxSize}`)
       .replace("LLAMA_ARG_N_PARALLEL=2", `LLAMA_ARG_N_PARALLEL=${streams}`),
   );
   await project.set("profile", profile);
-  const { exitCode, output } = await project.up();
-  return { output, exitCode };
 }
+
+async function deploy(...profile: Parameters<typeof useProfile>): Promise<string> {
+  await useProfile(...profile);
+  return project.deploy();
+}
+
 /** Two releases of a model that takes next to no time, so that what a request takes is not the engine's: the second serves, the first stands still. */
 async function deployTiny(): Promise<readonly [string, string]> {
   const path = join(project.dir, "models", "tiny.gguf");
   writeTinyModel(path);
-  const entry = { tiny: { family: "tiny", license: "none", file: "tiny.gguf", sources: [`file:${path}`] } };
-  await appendFile(join(project.dir, "configs", "models.yaml"), stringify(entry));
-  const deployOne = async (ctxSize: number): Promise<string> => {
-    await project.writeProfile(`tiny${ctxSize}`, (text) =>
-      text
-        .replace(/^MODEL=.*$/m, "MODEL=tiny")
-        .replace(/^LLAMA_ARG_CHAT_TEMPLATE=.*\n/m, "")
-        .replace("LLAMA_ARG_CTX_SIZE=4096", `LLAMA_ARG_CTX_SIZE=${ctxSize}`)
-        .replace("LLAMA_ARG_N_PARALLEL=2", `LLAMA_ARG_N_PARALLEL=${streams}`),
-    );
-    await project.set("profile", `tiny${ctxSize}`);
-    return project.deploy();
-  };
-  return [await deployOne(8192), await deployOne(8448)];
+  await project.addModel("tiny", { family: "tiny", license: "none", file: "tiny.gguf", sources: [`file:${path}`] });
+  const tiny = (text: string): string => text.replace(/^MODEL=.*$/m, "MODEL=tiny").replace(/^LLAMA_ARG_CHAT_TEMPLATE=.*\n/m, "");
+  return [await deploy("tiny-a", 8192, tiny), await deploy("tiny-b", 8448, tiny)];
 }
+
 /** Docker's events of containers between two times, in order: seconds, action, container name. */
 async function events(since: number, until: number): Promise<{ at: number; action: string; name: string }[]> {
   const window = ["--since", String(since / 1000), "--until", String(until / 1000)];
@@ -195,7 +187,7 @@ if (isWanted("switch")) {
   for (const release of [first, second]) direct.set(release, await serverUrl(docker.getContainer(serverName(project.stack, release))));
   const gateway = new GatewayControl(docker, gatewayName(project.stack));
   const moments: Moment[] = [];
-  let [active, other] = [second, first];
+  let active = second;
   let isDirect = false;
   const endpoint = (): string => (isDirect ? (direct.get(active) ?? "") : project.endpoint);
   note(`${streams} streams, ${rounds} rounds each: ${kinds.join(", ")}; both releases run`);
@@ -207,7 +199,7 @@ if (isWanted("switch")) {
       await sleep(roundMs / 2);
       const beginMs = performance.now();
       if (kind !== "quiet") {
-        [active, other] = [other, active];
+        active = active === first ? second : first;
         await gateway.switchTo(active, [serverName(project.stack, active)]); // also where no client uses it: so that it works as much
       }
       moments.push({ kind, beginMs, endMs: performance.now() });
@@ -302,16 +294,14 @@ const outageProfile = "c";
 if (isWanted("outage")) {
   note("a release that replaces another in place");
   const since = Date.now();
-  let failed = 0;
   const samples = await underStreams(
     () => project.endpoint,
     { count: 1, generateTokens: 8 },
     async () => {
-      const { exitCode, output } = await deploy(outageProfile, 8704);
-      if (exitCode !== 0) throw new Error(output);
+      await deploy(outageProfile, 8704);
     },
   );
-  failed = samples.filter(({ error }) => error !== null).length;
+  const failed = samples.filter(({ error }) => error !== null).length;
   const { outageSec } = (
     JSON.parse((await project.cli("status", project.stack, "--json")).output) as { lastRollout: { outageSec: number } }
   ).lastRollout;
@@ -380,7 +370,8 @@ if (isWanted("failure")) {
   await untilBack("failure", async () => {
     await project.refuseCandidates(true);
     const since = Date.now();
-    await deploy("d", 8960);
+    await useProfile("d", 8960);
+    await project.up();
     await project.refuseCandidates(false);
     const all = await events(since, Date.now());
     // the gate has failed when it stops the candidate for the last time
