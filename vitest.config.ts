@@ -6,7 +6,8 @@ const faultsElsewhere = ["bad-input", "base-digest", "model-fetch"].map((name) =
 /**
  * Six lanes. `unit` is rings 1 to 3: no network, no Docker, no clock. `integration` is ring 4: the real Pulumi CLI,
  * Docker, llama.cpp and model, one file at a time because they share the daemon and two cores. `images` builds llama.cpp itself and takes half
- * an hour. `oracle` asks the engine. `faults` breaks one thing at a time, under half an hour. `endurance` is an hour of load and rollouts. Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
+ * an hour. `oracle` asks the engine. `faults` breaks one thing at a time, under half an hour. `endurance` is an hour of load and rollouts.
+ * Lanes run one after the other (`groupOrder`): a benchmark beside other tests would measure them.
  */
 const jsonReport = process.env["VITEST_JSON"];
 

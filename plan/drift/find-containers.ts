@@ -82,14 +82,14 @@ function replaced({ name, id }: DeclaredContainer, seen: Seen, role: string, { d
   });
 }
 
-/** It serves again. Measuring it anew would take it out of traffic, so that is left to a person. */
+/** Docker started it again. Measuring it anew would take it out of traffic, so that is left to a person; whether it answers is asked apart from this. */
 function died({ name }: DeclaredContainer, seen: Seen, role: string): Finding {
   return finding("warning", {
     kind: `${role}-died`,
     resource: `container ${name}`,
     expected: "no restart since it was started on purpose",
     found: `Docker started it again ${times(seen.restarts)}${seen.isOutOfMemory ? ", out of memory" : ""}`,
-    consequence: "it serves again; requests that were running then were cut off, and it may happen again",
+    consequence: "requests that were running then were cut off, and it may happen again",
     fix: `find out why: docker logs --tail 100 ${name}; docker restart ${name} sets the count to zero, while requests wait`,
     actions: [],
   });

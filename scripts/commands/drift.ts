@@ -7,6 +7,7 @@ import { notify, type Hooks } from "../drift/notify.ts";
 import { redeploy, whileAlone, type Redeployment } from "../drift/redeploy.ts";
 import { timerCommand } from "../drift/timer.ts";
 import { describeError, log } from "../program.ts";
+import { removeTornAttributes } from "../rollout/state-attributes.ts";
 
 interface DriftOptions {
   readonly stack: string;
@@ -88,6 +89,7 @@ function check({ stack, deadline, hash, hashDays, speed }: DriftOptions, ownLock
 /** Checks, mends, and checks again: the last report is what counts. */
 async function checkAndRedeploy(options: DriftOptions): Promise<{ report: DriftReport; redeployment: Redeployment | null }> {
   const docker = connectDocker(null);
+  await removeTornAttributes((line) => log(`redeploy: ${line}`)); // with one of them, no pulumi command reads the stack
   return whileAlone(docker, options.stack, async (lock) => {
     const before = await check(options, lock);
     if (before.activity.kind === "running" || !isDrift(before.findings)) return { report: before, redeployment: null };

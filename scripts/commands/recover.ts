@@ -37,7 +37,7 @@ export function recoverCommand(): Command {
       process.once("SIGINT", () => abort.abort(new Error("stopped by SIGINT; run it again to go on")));
       const docker = connectDocker(null);
       // first: with one of them, no pulumi command says anything of any stack
-      for (const file of await removeTornAttributes()) log(`recover: removed ${file}, which a killed pulumi command never wrote whole`);
+      await removeTornAttributes((line) => log(`recover: ${line}`));
       if (only !== undefined) await requireStack(docker, only);
       const stacks = only === undefined ? await stacksOnHost(docker) : [only];
       const results: Recovery[] = [];

@@ -82,9 +82,12 @@ function runbook(stack: FaultStack): void {
     await stack.expectServing();
   });
 
-  it.each(["", '{"user.cache_control":'])(
-    "fault 50: attributes of the state that a killed CLI left as %j are named by status, and taken away by recover",
-    async (left) => {
+  it.each([
+    ["", "recover", () => [name()]],
+    ['{"user.cache_control":', "drift", () => ["--redeploy", "--stack", name()]],
+  ])(
+    "fault 50: attributes of the state that a killed CLI left as %j are named by status, and taken away by %s",
+    async (left, command, args) => {
       await writeFile(`${stateFile()}.attrs`, left);
       const refused = await stack.up();
       expect(refused.output).toMatch(/failed to load checkpoint: (.* unexpected )?EOF/);
@@ -93,9 +96,9 @@ function runbook(stack: FaultStack): void {
       const status = await stack.cli(["status", name()]);
       expect(status.exitCode).not.toBe(0);
       expect(status.output).toContain("run: npm run recover");
-      const recovered = await stack.cli(["recover", name()]);
-      expect(recovered.exitCode, recovered.output).toBe(0);
-      expect(recovered.output).toContain(`removed ${name()}.json.attrs, which a killed pulumi command never wrote whole`);
+      const mended = await stack.cli([command, ...args()]);
+      expect(mended.exitCode, mended.output).toBe(0);
+      expect(mended.output).toContain(`removed ${name()}.json.attrs, which a killed pulumi command never wrote whole`);
       const { exitCode, output } = await stack.up({}, "--expect-no-changes");
       expect(exitCode, output).toBe(0);
     },
