@@ -1,3 +1,4 @@
+import { combineVerdicts } from "./verdict.ts";
 import type { GateResult, MetricVerdict, Verdict } from "./verdict.ts";
 
 const missing = "-";
@@ -52,6 +53,15 @@ export function describeMetric(metric: MetricVerdict): string {
   const interval = metric.intervalPercent;
   const range = interval === null ? "" : ` (${signed(interval[0])} … ${signed(interval[1])})`;
   return `${measured} against ${number(metric.baseline)}: ${signed(metric.differencePercent)}${range}, allowed ${limit(metric)}${note}`;
+}
+
+/** The reason line of an outcome: the metrics that did not pass, each with its verdict where that is not the one of all together, else what passed. */
+export function reasonOf(metrics: readonly MetricVerdict[], passedReason: string): string {
+  const open = metrics.filter((metric) => metric.verdict !== "passed");
+  const together = combineVerdicts(open.map(({ verdict }) => verdict));
+  const describe = (metric: MetricVerdict): string =>
+    `${metric.verdict === together ? "" : `${metric.verdict}: `}${describeMetric(metric)}`;
+  return open.length === 0 ? passedReason : open.map(describe).join("; ");
 }
 
 type Open = Exclude<Verdict, "passed">;

@@ -1,12 +1,13 @@
 import { decideAnswers, decideFirstAnswers } from "../../plan/gates/answers-gate.ts";
 import type { AnswerPosition, AnswersReference } from "../../plan/gates/answers-gate.ts";
+import { reasonOf } from "../../plan/gates/format.ts";
 import { answersInputSchema } from "../../plan/gates/gate-input.ts";
 import type { AnswersInput } from "../../plan/gates/gate-input.ts";
 import { combineVerdicts } from "../../plan/gates/verdict.ts";
 import type { MetricVerdict } from "../../plan/gates/verdict.ts";
 import { askAll, findAnswers, readyServer } from "./answers-reference.ts";
 import { onTrial } from "./candidate.ts";
-import { reasonOf, runGateProgram } from "./gate-program.ts";
+import { runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 
 /** Another file of the family may say it in other words. */

@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import type { z } from "zod";
 
-import { describeMetric, describeNext, formatGateResult } from "../../plan/gates/format.ts";
+import { describeNext, formatGateResult } from "../../plan/gates/format.ts";
 import { gateInputVariable, parseGateInput } from "../../plan/gates/gate-input.ts";
 import type { GateInput } from "../../plan/gates/gate-input.ts";
 import { exitCodeOf } from "../../plan/gates/verdict.ts";
@@ -25,12 +25,6 @@ export interface GateContext {
   readonly signal: AbortSignal;
   readonly evidence: Record<string, unknown>;
   progress(line: string): void;
-}
-
-/** The reason line of an outcome: the metrics that did not pass, else what passed. */
-export function reasonOf(metrics: Outcome["metrics"], passedReason: string): string {
-  const open = metrics.filter((metric) => metric.verdict !== "passed");
-  return open.length === 0 ? passedReason : open.map((metric) => `${metric.verdict}: ${describeMetric(metric)}`).join("; ");
 }
 
 /** An error as one line. */

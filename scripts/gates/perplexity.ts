@@ -1,9 +1,10 @@
+import { reasonOf } from "../../plan/gates/format.ts";
 import { perplexityInputSchema } from "../../plan/gates/gate-input.ts";
 import type { PerplexityInput } from "../../plan/gates/gate-input.ts";
 import { decidePerplexity, decidePerplexityCeiling } from "../../plan/gates/perplexity-gate.ts";
 import type { Comparison, MetricVerdict } from "../../plan/gates/verdict.ts";
 import { readCorpus } from "./corpus.ts";
-import { reasonOf, runGateProgram } from "./gate-program.ts";
+import { runGateProgram } from "./gate-program.ts";
 import type { GateContext, Outcome } from "./gate-program.ts";
 import { measurePerplexity } from "./perplexity-run.ts";
 import { findReference } from "./references.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 
 import { decideAnswers, divergence } from "../../plan/gates/answers-gate.ts";
 import type { AnswerPosition } from "../../plan/gates/answers-gate.ts";
-import { describeMetric, describeNext, formatGateResult } from "../../plan/gates/format.ts";
+import { describeMetric, describeNext, formatGateResult, reasonOf } from "../../plan/gates/format.ts";
 import { benchmarkInputSchema, parseGateInput } from "../../plan/gates/gate-input.ts";
 import { answersThresholdsSchema } from "../../plan/gates/thresholds.ts";
 import { combineVerdicts, exitCodeOf } from "../../plan/gates/verdict.ts";
@@ -90,6 +90,14 @@ describe("the screen", () => {
 
   it("says one metric in one line", () => {
     expect(describeMetric(slow)).toBe("short decode 44.90 tok/s against 90.10: -50.17 % (-51.20 % … -49.10 %), allowed -35.00 %");
+  });
+
+  it("gives as reason what did not pass, with a metric's verdict only where it is not the one of all", () => {
+    const unsure: MetricVerdict = { ...slow, name: "long decode", verdict: "inconclusive" };
+    const passed: MetricVerdict = { ...slow, verdict: "passed" };
+    expect(reasonOf([passed, slow, unsure], "all well")).toBe(`${describeMetric(slow)}; inconclusive: ${describeMetric(unsure)}`);
+    expect(reasonOf([unsure], "all well")).toBe(describeMetric(unsure));
+    expect(reasonOf([passed], "all well")).toBe("all well");
   });
 });
 
