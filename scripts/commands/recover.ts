@@ -7,6 +7,7 @@ import { connectDocker, exists } from "../docker/host.ts";
 import { describeError, log } from "../program.ts";
 import { clearPending, readPromotion, readPulumi } from "../pulumi.ts";
 import { describeLock, describeOwner, readLocks, type Lock } from "../rollout/lock.ts";
+import { endOrphanPlugins } from "../rollout/orphan-plugins.ts";
 import { removeOrphans } from "../rollout/orphans.ts";
 import { livenessOf } from "../rollout/owner.ts";
 import { describeEnd, recoverRollout, recoverStack, recoveryDevice, type RecoverOptions } from "../rollout/recover.ts";
@@ -46,6 +47,7 @@ export function recoverCommand(): Command {
         if (result.result !== "busy") await mendState(docker, stack);
         results.push(result);
       }
+      await endOrphanPlugins((line) => log(`recover: ${line}`)); // last: one may be the owner of a rollout that was recovered
       const lines = results.map(({ stack, message }) => `${stack}: ${message}`);
       process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : `${lines.join("\n") || "no stack is on this Docker host"}\n`);
       if (results.some(({ result }) => result === "degraded" || result === "busy")) process.exitCode = 1;

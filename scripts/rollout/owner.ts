@@ -5,7 +5,7 @@ import type { Owner } from "../../plan/rollout/records.ts";
 /** Start of the names of Pulumi's provider processes, as the kernel cuts them. */
 const providerName = "pulumi-resource";
 
-interface ProcessStat {
+export interface ProcessStat {
   readonly name: string;
   readonly parent: number;
   readonly startTicks: string;
@@ -15,7 +15,7 @@ interface ProcessStat {
  * One process from /proc; undefined if there is none, or only what its parent has not asked for yet (a zombie).
  * @see proc(5): fields 2, 3, 4 and 22 of /proc/<pid>/stat; the name may hold anything, so it is cut off first
  */
-async function readStat(pid: number): Promise<ProcessStat | undefined> {
+export async function readStat(pid: number): Promise<ProcessStat | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const end = text.lastIndexOf(")");
@@ -60,7 +60,8 @@ export async function rolloutOwner(): Promise<Owner> {
   return thisProcess();
 }
 
-async function describeProcess(pid: number): Promise<Owner> {
+/** What tells one process from every other, also of another boot. */
+export async function describeProcess(pid: number): Promise<Owner> {
   const { startTicks = "" } = (await readStat(pid)) ?? {};
   return { pid, startTicks, bootId: await readBootId(), hostname: hostname(), user: userInfo().username };
 }

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
 import { gatewayName, serverName, volumeName } from "../../plan/names.ts";
+import { processesIn, processesUnder, type Process } from "../support/processes.ts";
 import { describeFaults } from "./describe-faults.ts";
 import type { FaultStack } from "./fault-stack.ts";
 
@@ -62,9 +63,16 @@ function runbook(stack: FaultStack): void {
     const refused = await stack.up();
     expect(refused.output).toContain("the stack is currently locked by 1 lock(s)");
     expect(refused.exitCode).not.toBe(0);
+    const plugins = async (): Promise<Process[]> =>
+      (await processesIn(stack.project.dir)).filter(({ command }) => /\/pulumi-(resource|language)-/.test(command));
+    expect(await plugins()).not.toEqual([]);
+    const theirs = async (): Promise<Process[]> => (await Promise.all((await plugins()).map(({ pid }) => processesUnder(pid)))).flat();
+    await expect.poll(theirs, { timeout: 60_000 }).toEqual([]);
     const recovered = await stack.cli(["recover", name()]);
     expect(recovered.exitCode, recovered.output).toBe(0);
     expect(await held()).toBe(0);
+    expect(recovered.output).toMatch(/ended pulumi-\S+ \(process \d+\), which a killed pulumi command left/);
+    expect(await plugins()).toEqual([]);
     const { exitCode, output } = await stack.up();
     expect(exitCode, output).toBe(0);
     await stack.expectServing();
