@@ -10,12 +10,15 @@ import { describeProcess, endOwner, readStat } from "./owner.ts";
  * waits for the end of a context that has none. One whose program still runs is left alone: that may be a gate that puts back what served.
  */
 export async function endOrphanPlugins(progress: (line: string) => void): Promise<void> {
-  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name)); // another system than Linux has none
-  const parents = new Set((await Promise.all(pids.map((pid) => readStat(Number(pid))))).map((stat) => stat?.parent));
+  const names = await readdir("/proc").catch(() => []); // another system than Linux has none
+  const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = new Set((await Promise.all(pids.map(readStat))).map((stat) => stat?.parent));
   for (const pid of pids) {
     const plugin = await readPlugin(pid);
-    if (plugin === undefined || parents.has(Number(pid)) || !(await isRefused(plugin.host, plugin.port))) continue;
-    await endOwner(await describeProcess(Number(pid)));
+    if (plugin === undefined || parents.has(pid)) continue;
+    const owner = await describeProcess(pid); // before it is asked for: its number may be another's afterwards
+    if (!(await isRefused(plugin.host, plugin.port))) continue;
+    await endOwner(owner);
     progress(`ended ${plugin.name} (process ${pid}), which a killed pulumi command left`);
   }
 }
@@ -27,7 +30,7 @@ interface Plugin {
 }
 
 /** A plugin that works in this project's folder; undefined where the process is none, is gone, or is another user's. */
-async function readPlugin(pid: string): Promise<Plugin | undefined> {
+async function readPlugin(pid: number): Promise<Plugin | undefined> {
   try {
     const [program = "", address = ""] = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0");
     const name = basename(program);

@@ -5,7 +5,7 @@ import type { Owner } from "../../plan/rollout/records.ts";
 /** Start of the names of Pulumi's provider processes, as the kernel cuts them. */
 const providerName = "pulumi-resource";
 
-export interface ProcessStat {
+interface ProcessStat {
   readonly name: string;
   readonly parent: number;
   readonly startTicks: string;
@@ -67,7 +67,7 @@ export async function describeProcess(pid: number): Promise<Owner> {
 }
 
 /**
- * `alive`, `dead`, or `unknown` where it ran on another machine. A provider whose CLI was killed is dead: it stays for some minutes, and gets nothing more to do.
+ * `alive`, `dead`, or `unknown` where it ran on another machine. A provider whose CLI was killed is dead: it may stay, but gets nothing more to do.
  */
 export async function livenessOf(owner: Owner): Promise<"alive" | "dead" | "unknown"> {
   if (owner.hostname !== hostname()) return "unknown";

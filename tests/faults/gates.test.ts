@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { runningServers } from "../support/killing.ts";
+import { processesIn } from "../support/processes.ts";
 import { testImage } from "../support/test-image.ts";
 import { describeFaults } from "./describe-faults.ts";
 import { plantBaselines } from "./planted-baselines.ts";
@@ -24,12 +25,10 @@ describeFaults("a gate that can't tell", (stack) => {
   const hanging = "#!/bin/sh\nexec sleep 600\n";
   /** Prints what the real tool prints, changed by sed. */
   const printing = (change: string): string => `#!/bin/bash\nset -o pipefail\n${tool}-real "$@" 2>&1 | sed -E -u '${change}'\n`;
-  const perplexityPids = async (): Promise<number[]> => {
-    const { stdout } = await execa("pgrep", ["-f", "^node scripts/gates/perplexity.ts"], { reject: false });
-    const pids = stdout.split("\n").filter((line) => line !== "");
-    const here = await Promise.all(pids.map(async (pid) => (await execa("readlink", [`/proc/${pid}/cwd`], { reject: false })).stdout));
-    return pids.filter((_, index) => here[index] === stack.project.dir).map(Number);
-  };
+  const perplexityPids = async (): Promise<number[]> =>
+    (await processesIn(stack.project.dir))
+      .filter(({ command }) => command.startsWith("node scripts/gates/perplexity.ts"))
+      .map(({ pid }) => pid);
 
   /** A container that keeps eight processes busy, with eight times a server's share of the CPUs: the benchmark lasts until the load average tells of it. */
   const startNeighbour = async (): Promise<string> => {
