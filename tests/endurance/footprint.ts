@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { execa } from "execa";
 import { median } from "simple-statistics";
 import { gatewayName } from "../../plan/names.ts";
+import { processesIn } from "../support/processes.ts";
 import type { StackProject } from "../support/stack-project.ts";
 
 /** What a stack takes of its host at one moment. */
@@ -13,7 +14,7 @@ export interface Footprint {
   readonly helpers: number;
   readonly volumes: number;
   readonly networks: number;
-  /** Processes that work in the stack's folder. */
+  /** Processes that work in the stack's folder, or below it. */
   readonly processes: number;
 }
 
@@ -48,16 +49,6 @@ async function readGateway(stack: string): Promise<Footprint["gateway"]> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   const memoryMiB = Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
   return { pid, files: (await readdir(`/proc/${pid}/fd`)).length, memoryMiB };
-}
-
-async function processesIn(dir: string): Promise<string[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const { stdout } = await execa(
-    "readlink",
-    pids.map((pid) => `/proc/${pid}/cwd`),
-    { reject: false },
-  );
-  return lines(stdout).filter((cwd) => cwd.startsWith(dir));
 }
 
 /** Bytes of all files below a folder. */

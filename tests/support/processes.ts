@@ -7,12 +7,13 @@ export interface Process {
   readonly command: string;
 }
 
-/** Every process whose working directory is this one. */
+/** Every process whose working directory is this one, or below it. */
 export async function processesIn(dir: string): Promise<Process[]> {
   const there = await Promise.all(
-    (await readProcesses()).map(async (process) =>
-      (await readlink(`/proc/${process.pid}/cwd`).catch(() => "")) === dir ? process : undefined,
-    ),
+    (await readProcesses()).map(async (process) => {
+      const cwd = await readlink(`/proc/${process.pid}/cwd`).catch(() => "");
+      return cwd === dir || cwd.startsWith(`${dir}/`) ? process : undefined;
+    }),
   );
   return there.filter((process) => process !== undefined);
 }
