@@ -148,16 +148,14 @@ describe.each(sets)("with the $name providers", (set) => {
     expect(running).toBe("false");
   });
 
-  // drift.test.ts does it with the first set
-  if (!isMain)
-    it("brings back a server that was removed by hand, through its gates", async () => {
-      const release = await project.activeRelease();
-      await execa("docker", ["rm", "--force", serverOf(release)]);
-      const { exitCode, output } = await project.up("--refresh");
-      expect(output).toMatch(/benchmark gate: PASSED/);
-      expect(exitCode).toBe(0);
-      expect((await chat(project.endpoint)).upstream).toBe(`${serverOf(release)}:8080`);
-    });
+  it("brings back a server that was removed by hand, through its gates", async () => {
+    const release = await project.activeRelease();
+    await execa("docker", ["rm", "--force", serverOf(release)]);
+    const { exitCode, output } = await project.up("--refresh");
+    expect(output).toMatch(/benchmark gate: PASSED/);
+    expect(exitCode).toBe(0);
+    expect((await chat(project.endpoint)).upstream).toBe(`${serverOf(release)}:8080`);
+  });
 
   it("is destroyed without a trace but the evidence", async () => {
     expect(await project.pulumi("destroy", "--yes", "--skip-preview", "--stack", project.stack)).toMatchObject({ exitCode: 0 });
