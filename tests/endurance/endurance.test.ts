@@ -165,10 +165,10 @@ describe.skipIf(set === undefined)(`${minutes} minutes of load and rollouts`, ()
     const counts = ({ helpers, volumes, networks, processes }: Footprint) => ({ helpers, volumes, networks, processes });
     expect(counts(after)).toEqual(counts(before));
     expect(nameless).toEqual([]);
-    const pipes = leftTemporary.filter((name) => name.startsWith("pulumi-node-pipes"));
-    expect(leftTemporary.filter((name) => !pipes.includes(name))).toEqual([]);
+    const isPipes = (name: string): boolean => name.startsWith("pulumi-node-pipes");
+    expect(leftTemporary.filter((name) => !isPipes(name))).toEqual([]);
     // two empty pipes of Pulumi's language host, which removes them itself unless it is the one that is killed
-    expect(pipes.length).toBeLessThanOrEqual(rollouts.figures.filter(({ killed }) => killed === "program").length);
+    expect(leftTemporary.filter(isPipes).length).toBeLessThanOrEqual(rollouts.figures.filter(({ killed }) => killed === "program").length);
   });
 });
 

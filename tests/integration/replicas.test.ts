@@ -43,9 +43,9 @@ describe.skipIf(set === undefined)("a release of two servers", () => {
   const upstreams = (names: readonly string[]): string[] => names.map((name) => `${name}:${serverPort}`).sort();
   /** Requests for two seconds; those of six clients are more at a time than one server has slots. */
   const ask = (clients = 6): ReturnType<typeof underLoad> => underLoad(project.endpoint, () => sleep(2_000), { clients });
-  /** A request of n tokens: its status, and the message of an error. */
-  const generate = async (n: number): Promise<string> => {
-    const prompt = { prompt: "Once upon a time", n_predict: n, ignore_eos: true };
+  /** A request that takes seconds: its status, and the message of an error. */
+  const generate = async (): Promise<string> => {
+    const prompt = { prompt: "Once upon a time", n_predict: 400, ignore_eos: true };
     const response = await fetch(`${project.endpoint}/completion`, { method: "POST", body: JSON.stringify(prompt) });
     const { error } = (await response.json()) as { error?: { message: string } };
     return error === undefined ? String(response.status) : `${response.status} ${error.message}`;
@@ -87,7 +87,7 @@ describe.skipIf(set === undefined)("a release of two servers", () => {
     const cutOff: Promise<string>[] = [];
     // one after the other: the gateway counts a request only after it has chosen a server, so four at once may all go to one
     for (let sent = 0; sent < 4; sent += 1) {
-      cutOff.push(generate(400));
+      cutOff.push(generate());
       await sleep(250);
     }
     await execa("docker", ["kill", second]);
